@@ -1,0 +1,36 @@
+import { statSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { localConfigFile } from './find-config.js'
+
+/**
+ * What can be seen of skynet.conf, local.skynet.conf and their folder without reading them: two equal fingerprints mean
+ * that loading again would give the same. Compare with `===`, and take it before loading, so that what changes meanwhile
+ * is seen the next time. Never throws: what cannot be looked at is part of it too.
+ */
+export function configFingerprint(file: string): string {
+  return JSON.stringify([look(file), look(localConfigFile(file)), lookAtFolder(dirname(file))])
+}
+
+function look(path: string): string[] | string | null {
+  return attempt(() => {
+    const stats = statSync(path, { bigint: true, throwIfNoEntry: false })
+    // The time of the inode's own change shows what the time of writing can be made to hide, and a chmod or chown.
+    return stats ? [stats.dev, stats.ino, stats.size, stats.mtimeNs, stats.ctimeNs].map(String) : null
+  })
+}
+
+/** Not its times: other files come and go in it. Its mode and owner decide whether the files are accepted. */
+function lookAtFolder(path: string): string[] | string | null {
+  return attempt(() => {
+    const stats = statSync(path, { bigint: true, throwIfNoEntry: false })
+    return stats ? [stats.dev, stats.ino, stats.mode, stats.uid].map(String) : null
+  })
+}
+
+function attempt<T>(act: () => T): T | string {
+  try {
+    return act()
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code ?? 'unknown'
+  }
+}

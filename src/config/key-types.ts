@@ -1,0 +1,146 @@
+import { isAbsolute, join, normalize } from 'node:path'
+import * as z from 'zod'
+import { parseDuration, parseSize } from './quantity.js'
+
+/**
+ * The kinds of value that a key of skynet.conf can have. Each reads the text of the file and gives the value, or says
+ * what it must be. A sentence from here never holds the text itself: it could be a password in the wrong place.
+ */
+
+type Reading<T> = { value: T } | { must: string }
+
+function kind<T>(read: (text: string) => Reading<T>) {
+  return z.string('is missing').transform((text, context): T => {
+    const reading = read(text)
+    if ('value' in reading) return reading.value
+    context.addIssue(`must be ${reading.must}`)
+    return z.NEVER
+  })
+}
+
+/** The same kind, where one word (`none`, `auto`) stands for null. */
+function nullable<T>(word: string, read: (text: string) => Reading<T | null>) {
+  return kind<T | null>((text) => {
+    if (text === word) return { value: null }
+    const reading = read(text)
+    return 'value' in reading ? reading : { must: `${reading.must}, or ${word}` }
+  })
+}
+
+// eslint-disable-next-line no-control-regex -- control characters are what it looks for
+const CONTROL = /[\u0000-\u001f\u007f]/
+
+/** Any characters at all, none included: a password. */
+export const secret = () => kind((text) => ({ value: text }))
+
+/** A name or an address. */
+export const word = () =>
+  kind((text) =>
+    text !== '' && !CONTROL.test(text) && text.trim() === text
+      ? { value: text }
+      : { must: 'a name: not empty, without control characters or blanks at its ends' },
+  )
+
+/** A database user's name: blanks belong to it, at its ends too. */
+export const userName = () =>
+  kind((text) =>
+    text !== '' && !CONTROL.test(text) ? { value: text } : { must: 'a name: not empty, without control characters' },
+  )
+
+export const matching = (pattern: RegExp, must: string) =>
+  kind((text) => (pattern.test(text) ? { value: text } : { must }))
+
+export const choice = <const T extends string>(...words: T[]) =>
+  kind<T>((text) => {
+    const found = words.find((each) => each === text)
+    return found === undefined ? { must: `one of ${words.join(', ')}` } : { value: found }
+  })
+
+/** Words out of a list, with commas between them. */
+export const listOf = <const T extends string>(...words: T[]) =>
+  kind<T[]>((text) => {
+    const found = text.split(',').map((each) => words.find((known) => known === each.trim()))
+    return found.every((each) => each !== undefined)
+      ? { value: found }
+      : { must: `a list, with commas, of ${words.join(', ')}` }
+  })
+
+const YES_NO = new Map([
+  ...['yes', 'true', 'on', '1'].map((text) => [text, true] as const),
+  ...['no', 'false', 'off', '0'].map((text) => [text, false] as const),
+])
+
+export const yesNo = () =>
+  kind((text) => {
+    const value = YES_NO.get(text.toLowerCase())
+    return value === undefined ? { must: 'yes or no (also true, false, on, off, 1, 0)' } : { value }
+  })
+
+export const integer = (least: number, most: number) =>
+  kind((text) => {
+    const value = /^\d{1,15}$/.test(text) ? Number(text) : NaN
+    return value >= least && value <= most ? { value } : { must: `a whole number from ${least} to ${most}` }
+  })
+
+/** A decimal number above 0; `auto` gives what the caller computed. */
+export const positiveOrAuto = (auto: number) =>
+  kind((text) => {
+    const value = text === 'auto' ? auto : /^\d{1,9}(\.\d{1,9})?$/.test(text) ? Number(text) : NaN
+    return value > 0 ? { value } : { must: 'a number above 0, or auto' }
+  })
+
+interface Limits {
+  least: string
+  most: string
+}
+
+function quantity(parse: (text: string) => number | null, form: string, { least, most }: Limits) {
+  const [low, high] = [parse(least) ?? 0, parse(most) ?? Infinity]
+  return (text: string): Reading<number> => {
+    const value = parse(text)
+    return value !== null && value >= low && value <= high ? { value } : { must: `${form}, from ${least} to ${most}` }
+  }
+}
+
+const DURATION = 'a number with its unit (ms, s, m, h or d)'
+const SIZE = 'a number of bytes or one with its unit (K, M or G)'
+
+/** In milliseconds. */
+export const duration = (limits: Limits) => kind(quantity(parseDuration, DURATION, limits))
+export const durationOrNone = (limits: Limits) => nullable('none', quantity(parseDuration, DURATION, limits))
+
+/** In bytes. */
+export const size = (limits: Limits) => kind(quantity(parseSize, SIZE, limits))
+
+/** `sun_path` of a Unix socket's address holds 108 bytes, the last one NUL. */
+const LONGEST_SOCKET_PATH = 107
+
+function readPath(text: string, home: string): Reading<string> {
+  const path = text === '~' ? home : text.startsWith('~/') ? join(home, text.slice(2)) : text
+  if (!isAbsolute(path) || CONTROL.test(path)) return { must: 'an absolute path (~/ stands for the home directory)' }
+  return { value: normalize(path) }
+}
+
+function readSocketPath(text: string, home: string): Reading<string> {
+  const reading = readPath(text, home)
+  return 'value' in reading && Buffer.byteLength(reading.value) > LONGEST_SOCKET_PATH
+    ? { must: `at most ${LONGEST_SOCKET_PATH} bytes long, which is all that the path of a socket can be` }
+    : reading
+}
+
+export const path = (home: string) => kind((text) => readPath(text, home))
+export const pathOrNone = (home: string) => nullable('none', (text) => readPath(text, home))
+export const socketPath = (home: string) => kind((text) => readSocketPath(text, home))
+/** The module writes an empty text where PHP uses no socket. */
+export const socketPathOrAuto = (home: string) =>
+  nullable('auto', (text) => (text === '' ? { value: null } : readSocketPath(text, home)))
+
+/** A program: a bare name that PATH finds, or a path. Never a command line: drush is started without a shell. */
+export const program = (home: string) =>
+  kind((text) => {
+    if (/^[^\s/~-][^\s/]*$/.test(text) && !CONTROL.test(text)) return { value: text }
+    const reading = readPath(text, home)
+    return 'value' in reading
+      ? reading
+      : { must: 'one program, without arguments: a name that PATH finds, or an absolute path' }
+  })
