@@ -1,0 +1,162 @@
+import { createConnection, type Connection, type ResultSetHeader, type RowDataPacket } from 'mysql2/promise'
+import { faultOf, type DatabaseFault } from './database-fault.js'
+
+/** Where the hostmaster's database is and who we are there: the `[database]` section, with the socket resolved. */
+export interface DatabaseAddress {
+  host: string
+  port: number
+  /** Path of the server's unix socket; used instead of host and port. */
+  socket: string | null
+  db: string
+  user: string
+  passwd: string
+}
+
+/** Values that a prepared statement takes here. */
+export type StatementValue = string | number | null
+
+/** How long the server may take, in milliseconds. A stalled connection must not stall the daemon. */
+export interface DatabaseLimits {
+  connect: number
+  statement: number
+}
+
+/** Times that a statement, or a whole transaction, is sent that the server rolled back to end a deadlock. */
+const TRIES = 3
+
+export const DATABASE_LIMITS: DatabaseLimits = { connect: 10_000, statement: 20_000 }
+
+/** A statement failed; `fault` says which kind of fault that is and so what the caller may do. */
+export class DatabaseError extends Error {
+  readonly fault: DatabaseFault
+
+  constructor(fault: DatabaseFault, cause: unknown) {
+    super(fault.message, { cause })
+    this.name = 'DatabaseError'
+    this.fault = fault
+  }
+}
+
+/**
+ * One connection, prepared statements only. It never reconnects by itself: whoever holds it learns of the loss through
+ * a `DatabaseError` and opens another one, because what was known through the old one has to be doubted then.
+ */
+export class DatabaseConnection {
+  readonly #connection: Connection
+  readonly #limits: DatabaseLimits
+  readonly id: number
+  #closed = false
+  #isInTransaction = false
+
+  private constructor(connection: Connection, limits: DatabaseLimits) {
+    this.#connection = connection
+    this.#limits = limits
+    this.id = connection.threadId
+    // Without a listener a server that goes away while we are idle would be an uncaught 'error' event.
+    connection.on('error', () => (this.#closed = true))
+    connection.on('end', () => (this.#closed = true))
+  }
+
+  /** @throws DatabaseError */
+  static async open(address: DatabaseAddress, limits = DATABASE_LIMITS): Promise<DatabaseConnection> {
+    try {
+      const connection = await createConnection({
+        ...(address.socket === null ? { host: address.host, port: address.port } : { socketPath: address.socket }),
+        database: address.db,
+        user: address.user,
+        password: address.passwd,
+        charset: 'UTF8MB4_UNICODE_CI',
+        connectTimeout: limits.connect,
+        // A connection that stalls without closing is noticed by the statement's limit, not by the kernel hours later.
+        enableKeepAlive: true,
+      })
+      return new DatabaseConnection(connection, limits)
+    } catch (error) {
+      throw new DatabaseError(faultOf(error), error)
+    }
+  }
+
+  get closed(): boolean {
+    return this.#closed
+  }
+
+  /** Rows of a SELECT. */
+  async rows<Row>(statement: string, values: StatementValue[] = [], limit = this.#limits.statement): Promise<Row[]> {
+    const execute = () => this.#connection.execute<RowDataPacket[]>({ sql: statement, values })
+    const [rows] = await this.#again(() => this.#bounded(execute(), limit))
+    return rows as Row[]
+  }
+
+  /** Rows that an INSERT, UPDATE or DELETE matched (FOUND_ROWS is on: a row that already had the value counts). */
+  async change(statement: string, values: StatementValue[] = []): Promise<number> {
+    const execute = () => this.#connection.execute<ResultSetHeader>({ sql: statement, values })
+    const [result] = await this.#again(() => this.#bounded(execute(), this.#limits.statement))
+    return result.affectedRows
+  }
+
+  /** Runs `work` in a transaction; rolls back when it throws. `work` runs anew when a deadlock rolled it back. */
+  transaction<Result>(work: () => Promise<Result>): Promise<Result> {
+    return this.#again(async () => {
+      await this.#bounded(this.#connection.query('START TRANSACTION'), this.#limits.statement)
+      this.#isInTransaction = true
+      try {
+        const result = await work()
+        await this.#bounded(this.#connection.query('COMMIT'), this.#limits.statement)
+        return result
+      } catch (error) {
+        if (!this.#closed) {
+          // Where that fails the server rolls back with the connection; the next transaction would commit what is left.
+          const rollback = this.#bounded(this.#connection.query('ROLLBACK'), this.#limits.statement)
+          await rollback.catch(() => this.destroy())
+        }
+        throw error
+      } finally {
+        this.#isInTransaction = false
+      }
+    })
+  }
+
+  /** Says goodbye to the server, for a second at most; idempotent. */
+  async close(): Promise<void> {
+    if (!this.#closed) await this.#bounded(this.#connection.end(), 1_000).catch(() => undefined)
+    this.destroy()
+  }
+
+  /** Drops the connection without a word; idempotent. */
+  destroy(): void {
+    this.#closed = true
+    this.#connection.destroy()
+  }
+
+  /** What was rolled back as a whole is done anew at once: in a transaction that is the transaction. */
+  async #again<Result>(work: () => Promise<Result>): Promise<Result> {
+    for (let tries = 1; ; tries += 1) {
+      try {
+        return await work()
+      } catch (error) {
+        const mayTryAgain = error instanceof DatabaseError && error.fault.kind === 'again' && !this.#closed
+        if (!mayTryAgain || this.#isInTransaction || tries >= TRIES) throw error
+      }
+    }
+  }
+
+  /** The driver's own limit counts silence between packets; ours counts the whole call, and ends the connection. */
+  async #bounded<Result>(call: Promise<Result>, limit: number): Promise<Result> {
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<never>((_resolve, reject) => {
+      timer = setTimeout(() => {
+        reject(Object.assign(new Error(`no answer within ${limit / 1000} s`), { code: 'PROTOCOL_SEQUENCE_TIMEOUT' }))
+      }, limit)
+    })
+    try {
+      return await Promise.race([call, late])
+    } catch (error) {
+      call.catch(() => undefined)
+      const fault = faultOf(error)
+      if (fault.kind === 'lost') this.destroy()
+      throw new DatabaseError(fault, error)
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+}

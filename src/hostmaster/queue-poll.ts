@@ -1,0 +1,89 @@
+import type { DatabaseConnection } from './connection.js'
+import { QUEUE_LOCK_ROW } from './queue-lock-row.js'
+import { VARIABLES, readVariables, type Variables } from './variables.js'
+
+/** What one poll tells. It costs the same whatever the history: nothing in it reads below `floor`. */
+export interface QueuePoll {
+  /** Highest vid of any task revision; 0 in an empty table. */
+  maxVid: number
+  /** Which server and database answered, and when it was started: another one must not be taken for the same. */
+  server: string
+  /** Number and sum of the waiting tasks' vids in (floor, mark]: differs from ours when one came late or left. */
+  overlap: { count: number; sum: number }
+  /** Connection that holds the leader lock; null: nobody. */
+  leader: number | null
+  /** Drupal's lock row of the task queue; null: nobody holds it. */
+  lockRow: { value: string; expire: number } | null
+  variables: Variables
+}
+
+interface PollRow {
+  kind: 'max' | 'server' | 'overlap' | 'leader' | 'lock' | 'variable'
+  name: Buffer | null
+  number: number | null
+  text: Buffer | null
+}
+
+/**
+ * The poll: one statement, a row a fact. Idle cost is what it is for, so what every turn of the daemon must know stands
+ * in it: each row is a look-up by key, but `overlap`, which reads the window of vids that the daemon chooses. Texts are
+ * bytes, because a union of columns, variables and constants has no common collation.
+ */
+const POLL = `
+  SELECT 'max' AS kind, CAST(NULL AS BINARY) AS name, CAST(MAX(vid) AS DOUBLE) AS number, CAST(NULL AS BINARY) AS text
+    FROM hosting_task
+  UNION ALL
+  SELECT 'server', NULL, NULL,
+    CAST(CONCAT_WS('/', @@server_id, @@hostname, @@port, @@datadir, DATABASE()) AS BINARY)
+  UNION ALL
+  SELECT 'overlap', CAST(COUNT(*) AS BINARY), CAST(SUM(t.vid) AS DOUBLE), NULL
+    FROM hosting_task t STRAIGHT_JOIN node n ON n.vid = t.vid
+    WHERE t.vid > ? AND t.vid <= ? AND t.task_status = 0 AND n.type = 'task'
+  UNION ALL
+  SELECT 'leader', NULL, CAST(IS_USED_LOCK(?) AS DOUBLE), NULL
+  UNION ALL
+  SELECT 'lock', NULL, s.expire, CAST(s.value AS BINARY) FROM semaphore s WHERE s.name = '${QUEUE_LOCK_ROW}'
+  UNION ALL
+  SELECT 'variable', CAST(v.name AS BINARY), NULL, CAST(v.value AS BINARY) FROM variable v
+    WHERE v.name IN (${VARIABLES.map((name) => `'${name}'`).join(', ')})`
+
+export async function pollQueue(
+  connection: DatabaseConnection,
+  window: { floor: number; mark: number },
+  leaderLock: string,
+): Promise<QueuePoll> {
+  const poll: QueuePoll = {
+    maxVid: 0,
+    server: '',
+    overlap: { count: 0, sum: 0 },
+    leader: null,
+    lockRow: null,
+    variables: {},
+  }
+  const rows = await connection.rows<PollRow>(POLL, [window.floor, window.mark, leaderLock])
+  const variables: { name: string; value: string }[] = []
+  for (const { kind, name, number, text } of rows) {
+    switch (kind) {
+      case 'max':
+        poll.maxVid = number ?? 0
+        break
+      case 'server':
+        poll.server = text?.toString() ?? ''
+        break
+      case 'overlap':
+        poll.overlap = { count: Number(name?.toString() ?? 0), sum: number ?? 0 }
+        break
+      case 'leader':
+        poll.leader = number
+        break
+      case 'lock':
+        poll.lockRow = { value: text?.toString() ?? '', expire: number ?? 0 }
+        break
+      case 'variable':
+        variables.push({ name: name?.toString() ?? '', value: text?.toString() ?? '' })
+        break
+    }
+  }
+  poll.variables = readVariables(variables)
+  return poll
+}
