@@ -1,0 +1,39 @@
+import type { ProcessIdentity, ProcessTable } from './process-table.js'
+import type { RunRecord } from './run-record.js'
+import type { RunStore } from './run-store.js'
+
+/**
+ * What an unsettled record of this machine leads to when a daemon takes over:
+ *
+ * - `follow`: its child, or what is left of its session, may be alive; it is watched as if it had never been left.
+ * - `never appeared`: no child of it ever did anything, and none ever will.
+ * - `ended`: it ended while nobody looked, or with an earlier boot of this machine.
+ */
+export type Adoption = { kind: 'follow'; child: ProcessIdentity } | { kind: 'never appeared' } | { kind: 'ended' }
+
+export function adoptionOf(record: RunRecord, store: RunStore, processes: ProcessTable): Adoption {
+  if (record.state === 'ended') return appeared(record, store) ? { kind: 'ended' } : { kind: 'never appeared' }
+  if (record.owner.boot !== processes.boot)
+    return appeared(record, store) ? { kind: 'ended' } : { kind: 'never appeared' }
+  if (record.child) return { kind: 'follow', child: record.child }
+  // The daemon died between the record and the spawn, or between the spawn and noting the child.
+  if (store.fence(record.run)) return { kind: 'never appeared' }
+  const shell = shellOf(record.run, store, processes)
+  if (shell) return { kind: 'follow', child: shell }
+  const started = store.readStarted(record.run)
+  if (!started || started.pid === 0) return { kind: 'never appeared' }
+  // The shell is gone; what it left, if anything, still has its session number.
+  return { kind: 'follow', child: { machine: processes.machine, boot: processes.boot, pid: started.pid, started: 0 } }
+}
+
+/** Whether the run's shell ever got past its fence: an empty `started` was made by a daemon, not by the shell. */
+export function appeared(record: RunRecord, store: RunStore): boolean {
+  return record.child !== null || (store.readStarted(record.run)?.pid ?? 0) > 0
+}
+
+/** The run's shell, known by the run's directory among its arguments. */
+export function shellOf(run: string, store: RunStore, processes: ProcessTable): ProcessIdentity | undefined {
+  const directory = store.directory(run)
+  const shell = processes.list().find((process) => processes.args(process.pid).includes(directory))
+  return shell && processes.identify(shell.pid)
+}

@@ -1,0 +1,81 @@
+import { spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { stripVTControlCharacters } from 'node:util'
+import { redact } from './run-output.js'
+import type { ChildSurroundings, DrushCommand } from './run-shell.js'
+
+/** `version` is drush's own, where its page tells it. */
+export type DrushHealth = { works: true; version: string | undefined } | { works: false; reason: string }
+
+/** Longest that a bootstrap may take; an overloaded machine needs some seconds. */
+const PROBE_LIMIT_MS = 60_000
+
+/** What is kept of the probe's output; its page has about twenty lines. */
+const OUTPUT_LIMIT = 65_536
+
+/**
+ * Asks drush whether it works at all: `drush @hostmaster status`. Its exit status alone does not say: with the database
+ * away drush 8 prints its page without the line that Drupal was bootstrapped, and exits 0.
+ */
+export async function probeDrush(
+  drush: DrushCommand,
+  surroundings: ChildSurroundings,
+  limit = PROBE_LIMIT_MS,
+): Promise<DrushHealth> {
+  return new Promise((resolve) => {
+    // What drush writes (caches) is not for us alone: it gets the umask that we were started with.
+    const ours = process.umask(surroundings.umask)
+    const child = spawn(drush.command, [drush.alias, 'status'], {
+      cwd: surroundings.home,
+      env: surroundings.environment,
+      detached: true,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    process.umask(ours)
+    let output = ''
+    const collect = (chunk: Buffer): void => {
+      if (output.length < OUTPUT_LIMIT) output += chunk.toString('utf8')
+    }
+    child.stdout.on('data', collect)
+    child.stderr.on('data', collect)
+    const timer = setTimeout(() => {
+      if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL')
+    }, limit)
+    child.on('error', (error: NodeJS.ErrnoException) => {
+      clearTimeout(timer)
+      resolve({ works: false, reason: spawnFailure(drush.command, error, surroundings.environment['PATH'] ?? '') })
+    })
+    child.on('close', (code, signal) => {
+      clearTimeout(timer)
+      resolve(judge(code, signal, stripVTControlCharacters(output)))
+    })
+  })
+}
+
+function judge(code: number | null, signal: string | null, output: string): DrushHealth {
+  if (signal !== null) return { works: false, reason: `drush status was ended by ${signal}` }
+  if (code !== 0) return { works: false, reason: `drush status exits ${code ?? '?'}: ${lastLine(output)}` }
+  const isStatusPage = /drush version|php configuration/i.test(output)
+  if (isStatusPage && !/bootstrap\s*:\s*successful/i.test(output)) {
+    return { works: false, reason: 'drush cannot bootstrap the hostmaster site (is its database reachable for drush?)' }
+  }
+  return { works: true, version: /drush version\s*:\s*([\d.]+)/i.exec(output)?.[1] }
+}
+
+/** A bare name that PATH does not find gives EACCES too, where PATH holds a folder that is closed to us. */
+function spawnFailure(command: string, error: NodeJS.ErrnoException, path: string): string {
+  if (error.code !== 'ENOENT' && error.code !== 'EACCES') return `${command} could not be started: ${error.message}`
+  if (command.includes('/')) {
+    return `${command} ${error.code === 'ENOENT' ? 'does not exist' : 'is not executable'}; set [drush] command`
+  }
+  const found = path.split(':').find((folder) => existsSync(join(folder, command)))
+  return found === undefined
+    ? `${command} was not found in PATH; set [drush] command`
+    : `${join(found, command)} is not executable`
+}
+
+function lastLine(output: string): string {
+  const lines = output.split('\n').filter((line) => line.trim() !== '')
+  return redact((lines.at(-1) ?? 'it printed nothing').replace(/\s+/g, ' ').trim()).slice(0, 300)
+}

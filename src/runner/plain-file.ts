@@ -1,0 +1,24 @@
+import { closeSync, constants, fstatSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+
+/* Files of the state directory. A symbolic link planted in the place of one is never followed. */
+
+/** Reads a small regular file; `limit` in bytes. @throws the error of the file system, or EINVAL, EFBIG */
+export function readPlainFile(file: string, limit: number): string {
+  const fd = openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
+  try {
+    const stat = fstatSync(fd)
+    if (!stat.isFile()) throw Object.assign(new Error('not a regular file'), { code: 'EINVAL' })
+    if (stat.size > limit) throw Object.assign(new Error('too large'), { code: 'EFBIG' })
+    return readFileSync(fd, 'utf8')
+  } finally {
+    closeSync(fd)
+  }
+}
+
+/** Writes a file beside its place, for this user alone, and renames it: a reader sees the old or the new one. */
+export function replaceFile(file: string, text: string, beside = `${file}.new`): void {
+  // What is left there of a writer that died, or was planted, goes; `wx` follows no link that comes meanwhile.
+  rmSync(beside, { force: true })
+  writeFileSync(beside, text, { mode: 0o600, flag: 'wx' })
+  renameSync(beside, file)
+}

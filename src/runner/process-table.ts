@@ -1,0 +1,123 @@
+import { closeSync, openSync, readFileSync, readSync, readdirSync, statSync } from 'node:fs'
+
+/**
+ * A process is known by machine id, boot id, pid and start time, nothing less: a pid alone is soon another program's,
+ * and start times are counted from a boot.
+ */
+export interface ProcessIdentity {
+  machine: string
+  boot: string
+  pid: number
+  /** Field 22 of /proc/PID/stat: clock ticks since the boot. */
+  started: number
+}
+
+export interface Process {
+  pid: number
+  parent: number
+  session: number
+  started: number
+  /** Z and X: dead already, only waiting to be collected by its parent. */
+  dead: boolean
+}
+
+/** What the operating system says of processes. Linux's /proc; a test gives another folder. */
+export class ProcessTable {
+  readonly #root: string
+  /** A line of `stat` has 52 numbers and a name of at most 64 bytes. */
+  readonly #buffer = Buffer.allocUnsafe(4_096)
+  readonly machine: string
+  readonly boot: string
+
+  constructor(root = '/proc', machineIdFile = '/etc/machine-id') {
+    this.#root = root
+    this.machine = readWord(machineIdFile) ?? `host-${readWord(`${root}/sys/kernel/hostname`) ?? 'unknown'}`
+    this.boot = readWord(`${root}/sys/kernel/random/boot_id`) ?? 'unknown'
+  }
+
+  read(pid: number): Process | undefined {
+    const stat = this.#stat(pid)
+    if (stat === undefined) return undefined
+    // The second field is the program's name in parentheses, and may itself hold spaces and parentheses.
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    const state = fields[0] ?? 'X'
+    return {
+      pid,
+      parent: Number(fields[1]),
+      session: Number(fields[3]),
+      started: Number(fields[19]),
+      dead: state === 'Z' || state === 'X',
+    }
+  }
+
+  /** Every end of a run reads this of all processes: one buffer for all, and half the calls of `readFileSync`. */
+  #stat(pid: number): string | undefined {
+    let fd: number | undefined
+    try {
+      fd = openSync(`${this.#root}/${pid}/stat`, 'r')
+      return this.#buffer.toString('latin1', 0, readSync(fd, this.#buffer, 0, this.#buffer.length, 0))
+    } catch {
+      return undefined
+    } finally {
+      if (fd !== undefined) closeSync(fd)
+    }
+  }
+
+  /** The argument vector; empty for kernel threads, and for a process that has just gone. */
+  args(pid: number): string[] {
+    try {
+      const text = readFileSync(`${this.#root}/${pid}/cmdline`, 'utf8')
+      return text === '' ? [] : text.replace(/\0$/, '').split('\0')
+    } catch {
+      return []
+    }
+  }
+
+  /**
+   * Whether the process is of the user that we are. Several Aegirs on one machine have a user each, and the same nids
+   * and alias: what another user's drush works on is never ours.
+   */
+  isOurs(pid: number): boolean {
+    try {
+      return statSync(`${this.#root}/${pid}`).uid === process.geteuid?.()
+    } catch {
+      return false
+    }
+  }
+
+  /** Every process that is alive. */
+  list(): Process[] {
+    const processes: Process[] = []
+    for (const entry of readdirSync(this.#root)) {
+      const pid = Number(entry)
+      if (!Number.isInteger(pid)) continue
+      const process = this.read(pid)
+      if (process && !process.dead) processes.push(process)
+    }
+    return processes
+  }
+
+  identify(pid: number): ProcessIdentity | undefined {
+    const process = this.read(pid)
+    return process && { machine: this.machine, boot: this.boot, pid, started: process.started }
+  }
+
+  /** Whether exactly that process is alive; a zombie is not. */
+  isAlive(identity: ProcessIdentity): boolean {
+    if (identity.machine !== this.machine || identity.boot !== this.boot) return false
+    const process = this.read(identity.pid)
+    return process !== undefined && !process.dead && process.started === identity.started
+  }
+}
+
+export function isSameProcess(a: ProcessIdentity, b: ProcessIdentity): boolean {
+  return a.machine === b.machine && a.boot === b.boot && a.pid === b.pid && a.started === b.started
+}
+
+function readWord(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'latin1').trim() || undefined
+  } catch {
+    return undefined
+  }
+}

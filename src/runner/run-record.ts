@@ -1,0 +1,96 @@
+import { z } from 'zod'
+
+/*
+ * A run's life, as its record on disk tells it:
+ *
+ *     planned ──record──▶ starting ──claimed, child alive──▶ running ──session empty──▶ ended ──status checked──▶ settled
+ *                                                               └─ main process gone, others live: orphaned ─┘
+ *
+ * - starting: the record is on disk; the claim may or may not have been inserted, the child may or may not exist.
+ * - running: drush's main process lives.
+ * - orphaned: the main process is gone, drush or provision processes of its session go on; slot and locks are held.
+ * - ended: nothing of the session is left; the task's row has yet to be looked at.
+ * - settled: the outcome is known and final; the record is history.
+ */
+
+const identity = z.object({
+  machine: z.string(),
+  boot: z.string(),
+  pid: z.number().int().positive(),
+  started: z.number().int().nonnegative(),
+})
+
+const exit = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('code'), code: z.number().int().nonnegative() }),
+  z.object({ kind: z.literal('signal'), signal: z.string() }),
+  /** The shell that notes the exit status died with its group, or the disk was full. */
+  z.object({ kind: z.literal('unknown') }),
+])
+
+const outcome = z.enum([
+  'success',
+  'warning',
+  'error',
+  /** Drush ended and left the task queued: it never got to it. */
+  'not started',
+  /** Like `not started`, while drush did not work for anybody; counts as no attempt. */
+  'outage',
+  /** The child never came to be, and not through the task's fault: the daemon died, or the claim failed. */
+  'withdrawn',
+  /** Somebody else ran, cancelled or took the task; drush said so or the rows do. */
+  'taken elsewhere',
+  /** The task was deleted. */
+  'vanished',
+])
+
+/** What the run took at its start; a migrate changes the very relations that this was computed from. */
+const footprint = z.object({
+  locks: z.array(z.object({ resource: z.string(), mode: z.enum(['shared', 'exclusive']) })),
+  object: z.enum(['site', 'platform', 'server', 'unknown']),
+  webServers: z.array(z.number()),
+  siteVerifyOn: z.number().optional(),
+})
+
+export const runRecordSchema = z.object({
+  /** Of this form; a record of a newer Skynet is shown, and touched by nobody older. */
+  version: z.literal(1),
+  run: z.string().regex(/^[A-Za-z0-9TZ.-]{1,100}$/),
+  nid: z.number().int().positive(),
+  vid: z.number().int().positive(),
+  type: z.string(),
+  rid: z.number().int(),
+  object: z.string(),
+  /** null: not known any more; then it is computed anew. */
+  footprint: footprint.nullable(),
+  state: z.enum(['starting', 'running', 'orphaned', 'ended', 'settled']),
+  /** The daemon that follows the run; another one may adopt it only when that process is gone. */
+  owner: identity,
+  child: identity.nullable(),
+  /** Milliseconds since 1970, like every time here. */
+  planned_at: z.number(),
+  started_at: z.number().nullable(),
+  ended_at: z.number().nullable(),
+  settled_at: z.number().nullable(),
+  /** Set when Skynet itself ended the child because it ran longer than `[drush] timeout`. */
+  timed_out: z.boolean(),
+  exit: exit.nullable(),
+  outcome: outcome.nullable(),
+})
+
+export type RunRecord = z.infer<typeof runRecordSchema>
+export type RunExit = z.infer<typeof exit>
+export type RunOutcome = z.infer<typeof outcome>
+
+/** `20261120T224608123Z-130-135`: sorts by time, names the task and the queueing. */
+export function runName(task: { nid: number; vid: number }, now: number): string {
+  return `${new Date(now).toISOString().replace(/[-:.]/g, '')}-${task.nid}-${task.vid}`
+}
+
+/** The task that a run's name names; undefined for a name that is not of that form. */
+export function taskOfRunName(run: string): { nid: number; vid: number; plannedAt: number } | undefined {
+  const match = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)(\d{3})Z-(\d+)-(\d+)$/.exec(run)
+  if (!match) return undefined
+  const [, year, month, day, hour, minute, second, ms, nid, vid] = match
+  const plannedAt = Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${second}.${ms}Z`)
+  return Number.isNaN(plannedAt) ? undefined : { nid: Number(nid), vid: Number(vid), plannedAt }
+}

@@ -1,0 +1,37 @@
+import type { Process, ProcessIdentity, ProcessTable } from './process-table.js'
+
+/** Programs whose life means that the task's work goes on: drush, and the provision commands that it runs. */
+const WORK = /drush|provision|hosting-/
+
+export type SessionState = { kind: 'main alive' } | { kind: 'orphans'; processes: Process[] } | { kind: 'empty' }
+
+/**
+ * What is left of a run's session. A run has ended when no drush or provision process of its session is left, not when
+ * its first process is gone: a killed drush leaves a backend that goes on for as long as its dump takes.
+ */
+export function sessionState(table: ProcessTable, child: ProcessIdentity): SessionState {
+  if (child.machine !== table.machine || child.boot !== table.boot) return { kind: 'empty' }
+  if (table.isAlive(child)) return { kind: 'main alive' }
+  const leader = table.read(child.pid)
+  // Another program with our pid is a later one, and its session is its own: the kernel gives a pid away again only
+  // when no session or process group has that number any more.
+  if (leader && leader.started !== child.started) return { kind: 'empty' }
+  const processes = table
+    .list()
+    .filter((process) => process.session === child.pid && process.started >= child.started)
+    .filter((process) => WORK.test(table.args(process.pid).join(' ')))
+  return processes.length === 0 ? { kind: 'empty' } : { kind: 'orphans', processes }
+}
+
+/** Sends a signal to every process of the session that is alive at this moment. */
+export function signalSession(table: ProcessTable, child: ProcessIdentity, signal: NodeJS.Signals): void {
+  if (sessionState(table, child).kind === 'empty') return
+  for (const process_ of table.list()) {
+    if (process_.session !== child.pid || process_.started < child.started) continue
+    try {
+      process.kill(process_.pid, signal)
+    } catch {
+      // It ended by itself in the meantime.
+    }
+  }
+}

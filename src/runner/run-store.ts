@@ -1,0 +1,257 @@
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  existsSync,
+  fstatSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statfsSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { SkynetError } from '../config/skynet-error.js'
+import { readPlainFile, replaceFile } from './plain-file.js'
+import { isSameProcess } from './process-table.js'
+import { runRecordSchema, type RunExit, type RunRecord } from './run-record.js'
+
+/** What the system answers where the state directory is somebody else's, or not one. */
+const UNSAFE = new Set(['EACCES', 'EPERM', 'ENOTDIR', 'EEXIST', 'ELOOP'])
+
+/** A record that cannot be used; it is shown and never touched. */
+export interface UnreadableRecord {
+  run: string
+  reason: string
+}
+
+/**
+ * The runs on disk. `DIR/runs/RUN/` is one that is not settled, `DIR/history/RUN/` one that is: so a daemon that starts
+ * reads what it has to adopt and not what has been. Such a folder holds
+ *
+ * - `record.json`, written beside and renamed;
+ * - `output`, which the child itself appends to;
+ * - `started`, made by the run's shell before anything else, holding its pid (see run-shell.ts);
+ * - `exit`, the exit status, written by the run's shell.
+ *
+ * Nothing is synced to the disk's platter: what must survive a crash of ours does, and after a crash of the machine
+ * no child lives, the claim in the database names the run, and the run is settled from that.
+ */
+export class RunStore {
+  readonly #runs: string
+  readonly #history: string
+
+  /**
+   * @param dir the state directory; made, with 0700, where it is missing.
+   * @throws SkynetError when it is not ours, or holds something else in the place of our folders
+   */
+  constructor(dir: string) {
+    this.#runs = join(dir, 'runs')
+    this.#history = join(dir, 'history')
+    try {
+      for (const folder of [this.#runs, this.#history]) {
+        mkdirSync(folder, { recursive: true, mode: 0o700 })
+        if (!lstatSync(folder).isDirectory()) throw Object.assign(new Error(`${folder} is a link`), { code: 'ENOTDIR' })
+      }
+      chmodSync(dir, 0o700)
+    } catch (cause) {
+      const { code = '', message } = cause as NodeJS.ErrnoException
+      if (!UNSAFE.has(code)) throw cause
+      throw new SkynetError('CONFIG_UNSAFE', `The state directory ${dir} cannot be used: ${message}.`, {
+        remedy: 'It must belong to the user that Skynet runs as, and hold real folders: see skynet doctor.',
+        cause,
+      })
+    }
+  }
+
+  /** Folder of a run that is not settled. */
+  directory(run: string): string {
+    return join(this.#runs, run)
+  }
+
+  /** Output of a run that is not settled. */
+  outputFile(run: string): string {
+    return join(this.#runs, run, 'output')
+  }
+
+  /** Output of a settled run. */
+  settledOutputFile(run: string): string {
+    return join(this.#history, run, 'output')
+  }
+
+  /** Makes the run's directory with its first record; throws when the disk will not take it. */
+  create(record: RunRecord): void {
+    try {
+      this.#write(record)
+    } catch (error) {
+      this.remove(record.run)
+      throw error
+    }
+  }
+
+  /**
+   * Writes a record that is ours. @throws OwnershipLost when another daemon has adopted the run since: it is its
+   * business from then on, and what we know of it is old.
+   */
+  write(record: RunRecord): void {
+    const current = this.read(record.run)
+    if (isReadable(current) && !isSameProcess(current.owner, record.owner)) throw new OwnershipLost(record.run)
+    this.#write(record)
+  }
+
+  /** Makes a run ours, whoever followed it before. */
+  adopt(record: RunRecord): void {
+    this.#write(record)
+  }
+
+  #write(record: RunRecord): void {
+    // Somebody may have emptied the state directory under us; that must not keep a run from being settled.
+    mkdirSync(this.directory(record.run), { recursive: true, mode: 0o700 })
+    const file = join(this.directory(record.run), 'record.json')
+    replaceFile(file, JSON.stringify(record, null, 2) + '\n', `${file}.${record.owner.pid}.new`)
+  }
+
+  read(run: string): RunRecord | UnreadableRecord {
+    return this.#read(this.#runs, run)
+  }
+
+  #read(folder: string, run: string): RunRecord | UnreadableRecord {
+    try {
+      const file = join(folder, run, 'record.json')
+      const record = runRecordSchema.parse(JSON.parse(readPlainFile(file, 65_536)))
+      if (record.run !== run) return { run, reason: `it names another run, ${record.run}` }
+      return record
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException
+      if (code === 'ENOENT') return { run, reason: 'record.json is missing' }
+      if (error instanceof SyntaxError) return { run, reason: 'record.json is not JSON: cut off or garbage' }
+      if (code !== undefined) return { run, reason: `record.json cannot be read (${code})` }
+      return { run, reason: 'record.json is not of a form that this version knows' }
+    }
+  }
+
+  /** Every run that is not settled, oldest first. */
+  list(): (RunRecord | UnreadableRecord)[] {
+    return this.#names(this.#runs).map((name) => this.#read(this.#runs, name))
+  }
+
+  /** Names of the settled runs, oldest first. */
+  historyNames(): string[] {
+    return this.#names(this.#history)
+  }
+
+  readHistory(run: string): RunRecord | UnreadableRecord {
+    return this.#read(this.#history, run)
+  }
+
+  /** Puts a settled run where the settled ones are. */
+  moveToHistory(run: string): void {
+    const target = join(this.#history, run)
+    mkdirSync(this.#history, { recursive: true, mode: 0o700 })
+    rmSync(target, { recursive: true, force: true })
+    renameSync(this.directory(run), target)
+  }
+
+  removeHistory(run: string): void {
+    rmSync(join(this.#history, run), { recursive: true, force: true })
+  }
+
+  #names(folder: string): string[] {
+    if (!existsSync(folder)) return []
+    return readdirSync(folder, { withFileTypes: true })
+      .filter((entry) => entry.isDirectory() && !entry.name.startsWith('.'))
+      .map((entry) => entry.name)
+      .sort()
+  }
+
+  /** pid and time of the run's shell as it noted them itself; undefined: it never came to run. */
+  readStarted(run: string): { pid: number; at: number } | undefined {
+    const file = join(this.directory(run), 'started')
+    try {
+      const fd = openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
+      try {
+        // Its time is the child's own clock, whatever has become of ours.
+        return { pid: Number(readFileSync(fd, 'latin1').trim()) || 0, at: Math.floor(fstatSync(fd).mtimeMs) }
+      } finally {
+        closeSync(fd)
+      }
+    } catch {
+      return undefined
+    }
+  }
+
+  /**
+   * Makes sure that the run's shell, should it still come, does not start drush: whoever creates `started` first wins.
+   * @returns whether we were first, so that no child of this run can ever do anything.
+   */
+  fence(run: string): boolean {
+    try {
+      closeSync(openSync(join(this.directory(run), 'started'), 'wx', 0o600))
+      return true
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
+      throw error
+    }
+  }
+
+  /** The exit status as the run's shell noted it; undefined: it could not, or has not yet. */
+  readExit(run: string): RunExit | undefined {
+    try {
+      const text = readPlainFile(join(this.directory(run), 'exit'), 16)
+      return /^\d{1,3}\n$/.test(text) ? exitOfShellStatus(Number(text)) : undefined
+    } catch {
+      return undefined
+    }
+  }
+
+  /** Bytes that this user may still write in the state directory. */
+  freeBytes(): number {
+    const { bavail, bsize } = statfsSync(this.#runs)
+    return bavail * bsize
+  }
+
+  remove(run: string): void {
+    rmSync(this.directory(run), { recursive: true, force: true })
+  }
+}
+
+/** Another daemon has adopted the run. */
+export class OwnershipLost extends Error {
+  constructor(run: string) {
+    super(`run ${run} was adopted by another daemon`)
+    this.name = 'OwnershipLost'
+  }
+}
+
+export function isReadable(record: RunRecord | UnreadableRecord): record is RunRecord {
+  return 'version' in record
+}
+
+/** A shell gives 128 + N for a child that signal N ended; drush itself uses 0, 1 and 255. */
+export function exitOfShellStatus(status: number): RunExit {
+  const signal = SIGNALS[status - 128]
+  return signal === undefined ? { kind: 'code', code: status } : { kind: 'signal', signal }
+}
+
+const SIGNALS: Record<number, string> = {
+  1: 'HUP',
+  2: 'INT',
+  3: 'QUIT',
+  4: 'ILL',
+  6: 'ABRT',
+  7: 'BUS',
+  8: 'FPE',
+  9: 'KILL',
+  10: 'USR1',
+  11: 'SEGV',
+  12: 'USR2',
+  13: 'PIPE',
+  14: 'ALRM',
+  15: 'TERM',
+  24: 'XCPU',
+  25: 'XFSZ',
+  31: 'SYS',
+}

@@ -1,0 +1,137 @@
+import type { ChildProcess } from 'node:child_process'
+import { setTimeout as wait } from 'node:timers/promises'
+import type { ProcessIdentity, ProcessTable } from './process-table.js'
+import type { RunExit, RunRecord } from './run-record.js'
+import { OwnershipLost, exitOfShellStatus, type RunStore } from './run-store.js'
+import { trimOutput } from './run-output.js'
+import { sessionState, signalSession } from './run-session.js'
+
+/** How often a run whose end nobody tells us is looked at, in milliseconds: an adopted one, or orphans. */
+const LOOK_INTERVAL = 250
+
+/** How often an own child is looked at besides: its output's size, its time limit. */
+const CARE_INTERVAL = 1_000
+
+/** Between TERM and KILL for a run that passed `[drush] timeout`, in milliseconds. */
+const TIMEOUT_GRACE = 30_000
+
+export interface RunSurroundings {
+  store: RunStore
+  processes: ProcessTable
+  now: () => number
+  outputLimit: number
+  /** Milliseconds; null: none. */
+  timeout: number | null
+}
+
+export type RunEvent = { kind: 'orphaned'; pids: number[] } | { kind: 'timed out' } | { kind: 'ended' }
+
+/**
+ * One run while its session lives: from the moment that its child exists to the moment that nothing of it is left. It
+ * keeps the record true, the output within its limit, and tells each change once.
+ */
+export class Run {
+  record: RunRecord
+  readonly child: ProcessIdentity
+  readonly #surroundings: RunSurroundings
+  readonly #listener: (event: RunEvent) => void
+  readonly #mainExit: Promise<RunExit> | undefined
+  readonly #released = new AbortController()
+
+  /**
+   * @param own the child process where it is ours; an adopted run has none and is watched from outside.
+   */
+  constructor(
+    record: RunRecord & { child: ProcessIdentity },
+    surroundings: RunSurroundings,
+    listener: (event: RunEvent) => void,
+    own?: ChildProcess,
+  ) {
+    this.record = record
+    this.child = record.child
+    this.#surroundings = surroundings
+    this.#listener = listener
+    this.#mainExit = own && exitOf(own)
+  }
+
+  /** Follows the run to its end; resolves then, or when it was released. */
+  async follow(): Promise<void> {
+    const { store, processes } = this.#surroundings
+    const mainExit = this.#mainExit
+    let exit: RunExit | undefined
+    while (!this.#isReleased()) {
+      const state = sessionState(processes, this.child)
+      if (state.kind === 'empty') break
+      if (state.kind === 'orphans' && this.record.state === 'running') {
+        this.#update({ state: 'orphaned', exit: exit ?? store.readExit(this.record.run) ?? { kind: 'unknown' } })
+        this.#listener({ kind: 'orphaned', pids: state.processes.map((process) => process.pid) })
+      }
+      this.#care()
+      if (mainExit && !exit) {
+        exit = await Promise.race([mainExit, this.#pause(CARE_INTERVAL)])
+      } else {
+        await this.#pause(LOOK_INTERVAL)
+      }
+    }
+    if (this.#isReleased()) return
+    trimOutput(store.outputFile(this.record.run), this.#surroundings.outputLimit)
+    exit ??= mainExit && (await mainExit)
+    this.#update({
+      state: 'ended',
+      ended_at: this.#surroundings.now(),
+      exit: store.readExit(this.record.run) ?? exit ?? this.record.exit ?? { kind: 'unknown' },
+    })
+    if (!this.#isReleased()) this.#listener({ kind: 'ended' })
+  }
+
+  /** Lets go of the run and leaves it alone: its child goes on, another daemon adopts it. Idempotent. */
+  release(): void {
+    this.#released.abort()
+  }
+
+  /** Sends a signal to all that is alive of the run. */
+  signal(signal: NodeJS.Signals): void {
+    signalSession(this.#surroundings.processes, this.child, signal)
+  }
+
+  #isReleased(): boolean {
+    return this.#released.signal.aborted
+  }
+
+  #care(): void {
+    const { store, now, outputLimit, timeout } = this.#surroundings
+    trimOutput(store.outputFile(this.record.run), outputLimit * 2)
+    if (timeout === null || this.record.started_at === null) return
+    const over = now() - this.record.started_at - timeout
+    if (over > 0 && !this.record.timed_out) {
+      this.#update({ timed_out: true })
+      this.#listener({ kind: 'timed out' })
+      this.signal('SIGTERM')
+    } else if (over > TIMEOUT_GRACE) {
+      this.signal('SIGKILL')
+    }
+  }
+
+  #update(change: Partial<RunRecord>): void {
+    this.record = { ...this.record, ...change }
+    try {
+      this.#surroundings.store.write(this.record)
+    } catch (error) {
+      if (error instanceof OwnershipLost) this.release()
+      // Else a full disk: the evidence (processes, exit file) stays, and whoever settles the run writes it again.
+    }
+  }
+
+  async #pause(ms: number): Promise<undefined> {
+    return wait(ms, undefined, { signal: this.#released.signal }).catch(() => undefined)
+  }
+}
+
+function exitOf(child: ChildProcess): Promise<RunExit> {
+  return new Promise((resolve) => {
+    child.once('exit', (code, signal) => {
+      if (code !== null) resolve(exitOfShellStatus(code))
+      else resolve({ kind: 'signal', signal: (signal ?? 'unknown').replace(/^SIG/, '') })
+    })
+  })
+}
