@@ -1,0 +1,56 @@
+import { loadavg } from 'node:os'
+import type { Config } from '../config/schema.js'
+import type { Conditions } from '../observe/conditions.js'
+import type { RunStore } from '../runner/run-store.js'
+import type { Halt } from '../scheduler/plan.js'
+
+interface AdmissionOptions {
+  settings: () => Config
+  store: RunStore
+  conditions: Conditions
+  /** The machine's load over the last minute. */
+  load?: () => number
+}
+
+/** Whether the machine can take another task: above its load limit drush refuses, and a run must be recordable. */
+export class Admission {
+  readonly #options: AdmissionOptions
+
+  constructor(options: AdmissionOptions) {
+    this.#options = options
+  }
+
+  halt(): Halt | undefined {
+    return this.#overload() ?? this.#disk()
+  }
+
+  #overload(): Halt | undefined {
+    const { settings, conditions, load = () => loadavg()[0] ?? 0 } = this.#options
+    const limit = settings().queue.max_load
+    const now = load()
+    if (now <= limit) {
+      conditions.end('load', 'load is low enough again')
+      return undefined
+    }
+    conditions.begin('load', 'warn', 'load is too high; nothing is started', { load: now, max_load: limit })
+    return { kind: 'overloaded', load: now, limit }
+  }
+
+  #disk(): Halt | undefined {
+    const { settings, store, conditions } = this.#options
+    const limit = settings().state.min_free
+    let free: number
+    try {
+      free = store.freeBytes()
+    } catch {
+      // Whether the directory can be written is told by the record itself.
+      return undefined
+    }
+    if (free >= limit) {
+      conditions.end('disk', 'state directory has room again')
+      return undefined
+    }
+    conditions.begin('disk', 'warn', 'state directory is nearly full; nothing is started', { free, min_free: limit })
+    return { kind: 'outage', what: `the state directory has only ${free} bytes left` }
+  }
+}

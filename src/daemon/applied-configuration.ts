@@ -1,0 +1,94 @@
+import type { Config } from '../config/schema.js'
+import type { Variables } from '../hostmaster/variables.js'
+import type { Conditions } from '../observe/conditions.js'
+import { notch, type Logger } from '../observe/logger.js'
+import type { ConfigurationSource } from './configuration.js'
+
+/** Keys that take effect with the next start of the daemon only. */
+const NEEDS_RESTART = /^(state\.dir|log\.(format|file)|wake\.)/
+
+/** The configuration in force while the daemon runs: looks for changes, says what they were, keeps the last good one. */
+export class AppliedConfiguration {
+  readonly #source: ConfigurationSource
+  readonly #conditions: Conditions
+  readonly #logger: Logger
+  #variables: Variables = {}
+  #mustReread = false
+  #setLevel: string | undefined
+
+  constructor(source: ConfigurationSource, conditions: Conditions, logger: Logger) {
+    this.#source = source
+    this.#conditions = conditions
+    this.#logger = logger
+  }
+
+  get current(): Config {
+    return this.#source.current
+  }
+
+  /** Drupal's variables as last read. */
+  get variables(): Variables {
+    return this.#variables
+  }
+
+  set variables(variables: Variables) {
+    if (JSON.stringify(variables) !== JSON.stringify(this.#variables)) this.#mustReread = true
+    this.#variables = variables
+  }
+
+  /** Makes the next look read the files, changed or not. */
+  reread(): void {
+    this.#mustReread = true
+  }
+
+  /** Looks for changes. @returns `reconnect` when another database, or another way to it, is to be used. */
+  async look(): Promise<'reconnect' | 'go on'> {
+    const before = this.current
+    const change = await this.#source.look({ settings: this.#variables, force: this.#mustReread })
+    this.#mustReread = false
+    switch (change.kind) {
+      case 'unchanged':
+        return 'go on'
+      case 'bad': {
+        const message = 'configuration is bad; the last good one stays in force'
+        this.#conditions.begin('configuration', 'error', message, { err: change.error })
+        return 'go on'
+      }
+      case 'applied': {
+        this.#conditions.end('configuration', 'configuration is good again')
+        for (const warning of change.warnings) this.#logger.warn({ reason: warning }, 'a setting is ignored')
+        return this.#apply(before, change.config)
+      }
+    }
+  }
+
+  /** Makes the log one notch more (-1) or less (+1) talkative, until the configuration says another level. */
+  changeLogLevel(by: -1 | 1): void {
+    this.#setLevel = notch(this.#logger.level, by)
+    this.#logger.level = this.#setLevel
+    this.#logger.info({ log_level: this.#setLevel }, 'log level changed')
+  }
+
+  #apply(before: Config, config: Config): 'reconnect' | 'go on' {
+    if (before.log.level !== config.log.level) this.#setLevel = undefined
+    this.#logger.level = this.#setLevel ?? config.log.level
+    const keys = changedKeys(before, config)
+    if (keys.length > 0) this.#logger.info({ keys }, 'configuration changed')
+    if (keys.some((key) => NEEDS_RESTART.test(key))) {
+      this.#logger.warn({ keys }, 'a changed key needs a restart of the daemon')
+    }
+    return keys.some((key) => key.startsWith('database.')) ? 'reconnect' : 'go on'
+  }
+}
+
+/** Names alone: a value may be the password. */
+function changedKeys(before: object, after: object): string[] {
+  const flat = (config: object) =>
+    new Map(
+      Object.entries(config).flatMap(([section, keys]) =>
+        Object.entries(keys as object).map(([key, value]) => [`${section}.${key}`, JSON.stringify(value)] as const),
+      ),
+    )
+  const [old, now] = [flat(before), flat(after)]
+  return [...new Set([...old.keys(), ...now.keys()])].filter((key) => old.get(key) !== now.get(key))
+}

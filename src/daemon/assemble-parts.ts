@@ -1,0 +1,144 @@
+import { hostname } from 'node:os'
+import type { Config } from '../config/schema.js'
+import type { Conditions } from '../observe/conditions.js'
+import { probeDrush } from '../runner/drush-probe.js'
+import type { ProcessIdentity } from '../runner/process-table.js'
+import type { RunRecord } from '../runner/run-record.js'
+import type { RunStore } from '../runner/run-store.js'
+import type { ExtraTypes } from '../scheduler/task-types.js'
+import { Admission } from './admission.js'
+import type { AppliedConfiguration } from './applied-configuration.js'
+import { Attempts } from './attempts.js'
+import { ClaimedElsewhere } from './claimed-elsewhere.js'
+import type { DaemonOptions } from './daemon.js'
+import type { DaemonParts } from './daemon-parts.js'
+import { DrushOutage } from './drush-outage.js'
+import { DrushWatch } from './drush-watch.js'
+import { KnownHostmasters } from './first-start.js'
+import { ForeignRuns } from './foreign-runs.js'
+import { LockRowKeeper } from './lock-row-keeper.js'
+import { ModuleState } from './module-state.js'
+import { OwnPause } from './pause.js'
+import { Pauses } from './pauses.js'
+import type { QueueMirror } from './queue-mirror.js'
+import { QueueReader } from './queue-reader.js'
+import { claimOrigin } from './run-claim.js'
+import { RunKeeper } from './run-keeper.js'
+import { Settler } from './settler.js'
+import { TopologyReader } from './topology-reader.js'
+
+/** What the parts tell the daemon, and ask it. */
+export interface DaemonHooks {
+  /** Something happened: the loop has to look. */
+  changed: () => void
+  draining: () => boolean
+  /** A poll has been completed. */
+  polled: () => void
+}
+
+/** Joins the rooms: every part gets what it needs here, and nothing else. */
+export function assembleParts(
+  options: DaemonOptions,
+  self: ProcessIdentity,
+  store: RunStore,
+  configuration: AppliedConfiguration,
+  conditions: Conditions,
+  { changed, draining, polled }: DaemonHooks,
+): DaemonParts {
+  const { clock, processes, surroundings, log } = options
+  const { logger } = log
+  const settings = () => configuration.current
+  const { dir } = settings().state
+  const scale: DaemonParts['scale'] = { slots: undefined }
+  const reader = new QueueReader()
+  const attempts = new Attempts()
+  const outage = new DrushOutage(clock)
+  const ownPause = new OwnPause(dir)
+  const module = new ModuleState()
+  const pauses = new Pauses(ownPause, settings, () => configuration.variables, module, conditions)
+  const origin = claimOrigin(processes, dir)
+  const probe = () => probeDrush(settings().drush, surroundings)
+  const drushWatch = new DrushWatch({ outage, clock, logger, probe, changed })
+  const admission = new Admission({ settings, store, conditions })
+  const keeper = new RunKeeper({
+    store,
+    processes,
+    clock,
+    logger,
+    surroundings,
+    self,
+    settings: () => {
+      const { drush, state } = settings()
+      return { drush, timeout: drush.timeout, outputLimit: state.output_limit }
+    },
+    changed,
+  })
+  const settled = (record: RunRecord) => {
+    forgetSettled(reader.mirror, record)
+    changed()
+  }
+  return {
+    clock,
+    logger,
+    conditions,
+    settings,
+    reader,
+    topology: new TopologyReader(),
+    store,
+    keeper,
+    settler: new Settler({
+      keeper,
+      store,
+      processes,
+      attempts,
+      outage,
+      origin,
+      clock,
+      logger,
+      conditions,
+      probe,
+      settled,
+    }),
+    attempts,
+    claimedElsewhere: new ClaimedElsewhere(clock),
+    outage,
+    drushWatch,
+    foreign: new ForeignRuns(processes),
+    lockRow: new LockRowKeeper(hostname(), process.pid, clock),
+    ownPause,
+    pauses,
+    module,
+    known: new KnownHostmasters(dir),
+    origin,
+    scale,
+    slots: () => scale.slots ?? settings().queue.concurrent_tasks,
+    extraTypes: extraTypesOf(settings),
+    draining,
+    halt: () => pauses.halt() ?? admission.halt() ?? drushWatch.halt(),
+    polled: ({ variables }) => {
+      configuration.variables = variables
+      module.note(variables, settings().database.db)
+      polled()
+    },
+  }
+}
+
+/** `[locks]` as the scheduler takes it, made anew only when the configuration is. */
+function extraTypesOf(settings: () => Config): () => ExtraTypes {
+  let of: Config['locks'] | undefined
+  let types: ExtraTypes = new Map()
+  return () => {
+    const { locks } = settings()
+    if (locks !== of) types = new Map(Object.entries(locks))
+    of = locks
+    return types
+  }
+}
+
+/** The mirror learns of a run's end from here: the next poll would not see it, because the vid does not change. */
+function forgetSettled(mirror: QueueMirror, { nid, vid, outcome }: RunRecord): void {
+  // Whoever has taken the task may still be at work on its object; the look at foreign runs tells when that is over.
+  if (outcome !== 'taken elsewhere') mirror.processing.delete(nid)
+  const isStillOpen = outcome === 'not started' || outcome === 'outage' || outcome === 'withdrawn'
+  if (!isStillOpen && mirror.waiting.get(nid)?.vid === vid) mirror.waiting.delete(nid)
+}

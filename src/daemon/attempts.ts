@@ -1,0 +1,64 @@
+/** Waits after an attempt of a task that drush did not get to, in milliseconds; the last one repeats. */
+const WAITS = [30_000, 2 * 60_000, 10 * 60_000, 60 * 60_000]
+
+/** After so many attempts of its own the task is set to error, so that it shows red in Aegir and can be retried there. */
+export const MAX_ATTEMPTS = 5
+
+/** All attempts of a task lie within this many milliseconds; what is older need not be recalled. */
+export const RECALL = 4 * 60 * 60_000
+
+export interface Parked {
+  nid: number
+  vid: number
+  attempts: number
+  /** Milliseconds since 1970. */
+  until: number
+  reason: string
+}
+
+/**
+ * Tasks that could not be started although drush works. A parked task holds nothing: the rest of its object's queue
+ * waits behind it, everything else goes on.
+ */
+export class Attempts {
+  readonly #parked = new Map<number, Parked>()
+
+  /** Counts an attempt. @returns the parked task, or undefined when it has used up its attempts. */
+  count(task: { nid: number; vid: number }, reason: string, now: number): Parked | undefined {
+    const before = this.#parked.get(task.nid)
+    const attempts = (before?.vid === task.vid ? before.attempts : 0) + 1
+    if (attempts >= MAX_ATTEMPTS) {
+      this.#parked.delete(task.nid)
+      return undefined
+    }
+    const parked = { ...task, attempts, until: now + (WAITS[attempts - 1] ?? 3_600_000), reason }
+    this.#parked.set(task.nid, parked)
+    return parked
+  }
+
+  /** Recalls the attempts of earlier daemons from what the last runs, oldest first, came to. */
+  recall(runs: { nid: number; vid: number; outcome: string | null; ended_at: number | null }[]): void {
+    this.#parked.clear()
+    for (const { nid, vid, outcome, ended_at } of runs) {
+      if (outcome === 'not started') this.count({ nid, vid }, 'drush did not begin it', ended_at ?? 0)
+      else if (outcome !== 'outage') this.forget(nid)
+    }
+  }
+
+  forget(nid: number): void {
+    this.#parked.delete(nid)
+  }
+
+  /** Drops what is no longer waiting. */
+  keepOnly(waiting: ReadonlyMap<number, { vid: number }>): void {
+    for (const [nid, { vid }] of this.#parked) if (waiting.get(nid)?.vid !== vid) this.#parked.delete(nid)
+  }
+
+  parked(nid: number): Parked | undefined {
+    return this.#parked.get(nid)
+  }
+
+  list(): Parked[] {
+    return [...this.#parked.values()]
+  }
+}

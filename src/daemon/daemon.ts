@@ -1,0 +1,540 @@
+import { join } from 'node:path'
+import { SkynetError } from '../config/skynet-error.js'
+import {
+  DATABASE_LIMITS,
+  DatabaseConnection,
+  DatabaseError,
+  type DatabaseAddress,
+  type DatabaseLimits,
+} from '../hostmaster/connection.js'
+import { LeaderLock, leaderLockName } from '../hostmaster/leader-lock.js'
+import { pollQueue } from '../hostmaster/queue-poll.js'
+import { missingTables } from '../hostmaster/required-tables.js'
+import { Conditions } from '../observe/conditions.js'
+import type { DaemonLog } from '../observe/logger.js'
+import { printable } from '../observe/printable.js'
+import type { ProcessTable } from '../runner/process-table.js'
+import { RunStore } from '../runner/run-store.js'
+import type { ChildSurroundings } from '../runner/run-shell.js'
+import { AppliedConfiguration } from './applied-configuration.js'
+import { assembleParts } from './assemble-parts.js'
+import type { Clock } from './clock.js'
+import type { ConfigurationSource } from './configuration.js'
+import type { ControlRequest } from './control-protocol.js'
+import { ControlServer } from './control-server.js'
+import type { DaemonParts } from './daemon-parts.js'
+import { Heartbeat, type HeartbeatState, type HeartbeatView } from './heartbeat.js'
+import { pruneRuns } from './prune-runs.js'
+import { LeadershipLost, QueueLeader } from './queue-leader.js'
+import { LIVENESS_LIMITS, SelfCheck, type LivenessLimits } from './self-check.js'
+import { leaderState, snapshotFacts, snapshotOf, startingRuns } from './snapshot.js'
+import { Standbys } from './standbys.js'
+import { statusOf } from './status-of.js'
+import type { Role, Status } from './status.js'
+import { WakeSocket } from './wake-socket.js'
+import { Waker } from './waker.js'
+import { whyOf } from './why.js'
+
+/** Waits between attempts to reach the database, in milliseconds, with jitter; the last one repeats. */
+const BACK_OFF = [250, 500, 1_000, 2_000, 5_000, 10_000]
+
+/** How long a standby waits at the server for the lock, in seconds; it is granted the moment the leader is gone. */
+const CONTEND_SECONDS = 5
+
+/** How long leaving waits for the database, in milliseconds. */
+const LEAVE_GRACE = 1_000
+
+/** How often old records are looked for, in milliseconds. */
+const PRUNE_INTERVAL = 10 * 60_000
+
+/** What the daemon waits for at most, counted in real time whatever its clock says. */
+export interface DaemonLimits {
+  database: DatabaseLimits
+  liveness: LivenessLimits
+}
+
+export const DAEMON_LIMITS: DaemonLimits = { database: DATABASE_LIMITS, liveness: LIVENESS_LIMITS }
+
+export interface DaemonOptions {
+  version: string
+  configuration: ConfigurationSource
+  /** Resolves the database's address: `localhost` stands for a socket that PHP knows. */
+  resolveAddress: () => Promise<DatabaseAddress>
+  log: DaemonLog
+  clock: Clock
+  limits: DaemonLimits
+  processes: ProcessTable
+  surroundings: ChildSurroundings
+  /** Drains the queue and leaves. */
+  once: boolean
+  /** Waits as standby while another daemon leads; else leaves with ALREADY_RUNNING. */
+  standby: boolean
+  /** Waits for a database that cannot be reached at the start; else leaves with its fault. */
+  wait: boolean
+  /** The daemon leads, or stands by. */
+  ready?: (role: 'leader' | 'standby') => void
+}
+
+/** The daemon's loop hangs: who started it should start another one. Something may still be under way in this process. */
+export class StuckDaemon extends SkynetError {
+  constructor() {
+    super('FAILED', 'No poll has completed for a minute although the database answers: this daemon hangs.', {
+      remedy: 'A supervisor starts a fresh one; the running tasks go on. Report what the log says before this.',
+    })
+  }
+}
+
+/** Another database, or another way to it, is to be used from now on. */
+class ConfigurationChanged extends Error {}
+
+/** How the daemon was asked to leave: `leave` at once, its children go on; `finish` when the last of them has ended. */
+type Stopping = 'no' | 'finish' | 'leave'
+
+/**
+ * The daemon. Its role is one of
+ *
+ * - connecting: there is no connection to the database (yet, or any more);
+ * - standby: another daemon leads; we wait at the server for its lock;
+ * - leader: we hold the lock and work on the queue;
+ * - stopping: on the way out.
+ *
+ * Losing the database leads from any role back to connecting, losing the lock from leader to standby. Runs are followed
+ * in every role; they are started and adopted by the leader alone.
+ */
+export class Daemon {
+  readonly #options: DaemonOptions
+  readonly #parts: DaemonParts
+  readonly #waker: Waker
+  readonly #control: ControlServer
+  readonly #standbys: Standbys
+  readonly #store: RunStore
+  readonly #configuration: AppliedConfiguration
+  readonly #heartbeat: Heartbeat
+  readonly #selfCheck: SelfCheck
+  readonly #startedAt: number
+  #wake: WakeSocket | undefined
+  #role: Role = 'starting'
+  #stopping: Stopping = 'no'
+  #stopped: Promise<void> | undefined
+  readonly #left = new AbortController()
+  readonly #overdue: Promise<void>
+  /** Leaving has taken too long: the session is given up where it stands. */
+  #isOverdue: () => void = () => undefined
+  #lock: LeaderLock | undefined
+  #connection: DatabaseConnection | undefined
+  #connectedSince: number | null = null
+  #leader: QueueLeader | undefined
+  #lastError: { at: number; message: string } | null = null
+  #prunedAt = Number.NEGATIVE_INFINITY
+  #isReady = false
+  #hasLeft = false
+  /** Sessions in a row that ended before the database had proved to be usable. */
+  #failures = 0
+
+  constructor(options: DaemonOptions) {
+    this.#options = options
+    const { clock, processes, log } = options
+    const { dir } = options.configuration.current.state
+    this.#overdue = new Promise((resolve) => (this.#isOverdue = resolve))
+    const self = processes.identify(process.pid)
+    if (!self) throw new SkynetError('FAILED', 'Skynet needs /proc to know its children.', { remedy: 'Mount /proc.' })
+    this.#startedAt = clock.now()
+    this.#store = new RunStore(dir)
+    this.#waker = new Waker(clock)
+    this.#standbys = new Standbys(dir, processes)
+    const conditions = new Conditions(log.logger, () => clock.now())
+    this.#configuration = new AppliedConfiguration(options.configuration, conditions, log.logger)
+    this.#parts = assembleParts(options, self, this.#store, this.#configuration, conditions, {
+      changed: () => this.#waker.wake(),
+      draining: () => this.#stopping !== 'no',
+      polled: () => this.#isServed(),
+    })
+    this.#heartbeat = new Heartbeat({
+      clock,
+      conditions,
+      version: options.version,
+      startedAt: this.#startedAt,
+      stateDirectory: dir,
+      interval: () => this.#parts.settings().queue.heartbeat_interval,
+    })
+    this.#selfCheck = new SelfCheck({
+      limits: options.limits.liveness,
+      interval: () => this.#parts.settings().queue.poll_interval,
+      answers: () => this.#databaseAnswers(),
+    })
+    this.#control = new ControlServer(join(dir, 'control.sock'), (request) => this.#answer(request))
+  }
+
+  /** Starts; resolves when the daemon has left, rejects with why it could not go on. Idempotent. */
+  start(): Promise<void> {
+    this.#stopped ??= Promise.race([this.#main(), this.#selfCheck.watch().then(() => this.#giveUp())])
+    return this.#stopped
+  }
+
+  /** Settled when the daemon has left. */
+  get stopped(): Promise<void> {
+    return this.start()
+  }
+
+  /** Asks the daemon to leave; `finish` waits for the running tasks, a later `leave` no longer. Idempotent. */
+  stop(how: 'finish' | 'leave'): void {
+    if (this.#stopping === 'leave' || this.#stopping === how) return
+    this.#stopping = how
+    const running = this.#parts.keeper.active.length
+    const isContending = this.#role === 'standby'
+    if (how === 'finish') this.#parts.logger.info({ running }, 'leaving when the running tasks have ended')
+    else {
+      this.#role = 'stopping'
+      // A statement under way, or a connect, may take its time; leaving may not.
+      void this.#parts.clock.pause(LEAVE_GRACE, this.#left.signal).then(() => this.#isOverdue())
+    }
+    // A standby waits at the server for the lock; with nothing left to wait for here, that has to end.
+    if (isContending && (how === 'leave' || running === 0)) this.#lock?.destroy()
+    this.#waker.wake()
+  }
+
+  /** Reads the configuration again, changed or not, and opens the log anew. */
+  reload(): void {
+    this.#options.log.reopen()
+    this.#configuration.reread()
+    this.#leader?.pollNow()
+    this.#waker.wake()
+  }
+
+  changeLogLevel(by: -1 | 1): void {
+    this.#configuration.changeLogLevel(by)
+  }
+
+  status(): Status {
+    return statusOf(this.#parts, {
+      version: this.#options.version,
+      role: this.#role,
+      startedAt: this.#startedAt,
+      connectedSince: this.#connectedSince,
+      standbys: this.#standbys.list(),
+      pauses: this.#parts.pauses.list(),
+      lastError: this.#lastError,
+    })
+  }
+
+  async #main(): Promise<void> {
+    const { logger } = this.#parts
+    const { version } = this.#options
+    logger.info({ version, node: process.version, pid: process.pid }, 'skynet starts')
+    try {
+      while (!this.#isLeaving()) {
+        try {
+          await Promise.race([this.#session(), this.#overdue])
+        } catch (error) {
+          if (this.#isLeaving()) break
+          if (error instanceof SkynetError) throw error
+          this.#noteFault(error)
+          const wait = BACK_OFF[Math.min(this.#failures, BACK_OFF.length - 1)] ?? 10_000
+          this.#failures += 1
+          if (!(error instanceof ConfigurationChanged)) await this.#waker.wait(wait * (0.75 + Math.random() / 2))
+        }
+      }
+    } finally {
+      this.#letGo()
+    }
+  }
+
+  /** Leaves everything to whoever comes next: the children go on. Idempotent. */
+  #letGo(): void {
+    const { logger, keeper } = this.#parts
+    this.#role = 'stopping'
+    if (this.#hasLeft) return
+    this.#hasLeft = true
+    this.#left.abort()
+    this.#selfCheck.stop()
+    this.#control.stop()
+    this.#wake?.stop()
+    this.#standbys.stop()
+    const running = keeper.active.length
+    keeper.releaseAll()
+    logger.info({ running }, 'skynet leaves')
+    this.#options.log.flush()
+  }
+
+  /** The loop does not come back although the database answers: this process is of no use any more. */
+  #giveUp(): never {
+    this.#stopping = 'leave'
+    this.#lock?.destroy()
+    this.#connection?.destroy()
+    this.#parts.logger.fatal('no poll has completed for a minute although the database answers; leaving')
+    this.#letGo()
+    throw new StuckDaemon()
+  }
+
+  /** Whether the database answers, on a connection of its own, what every poll asks. Never throws. */
+  async #databaseAnswers(): Promise<boolean> {
+    const { database } = this.#options.limits
+    let connection: DatabaseConnection | undefined
+    try {
+      const address = await this.#options.resolveAddress()
+      connection = await DatabaseConnection.open(address, database)
+      if ((await missingTables(connection)).length > 0) return false
+      await pollQueue(connection, { floor: 0, mark: 0 }, leaderLockName(address.db))
+      return true
+    } catch {
+      return false
+    } finally {
+      await connection?.close()
+    }
+  }
+
+  /** From a connection to its loss. @throws DatabaseError, LeadershipLost, SkynetError */
+  async #session(): Promise<void> {
+    const { logger } = this.#parts
+    this.#role = 'connecting'
+    await this.#configuration.look()
+    await this.#listen()
+    try {
+      const address = await this.#options.resolveAddress()
+      this.#connection = await DatabaseConnection.open(address, this.#options.limits.database)
+      await this.#checkTables(this.#connection, address)
+      this.#lock = await LeaderLock.open(address, this.#options.limits.database)
+      this.#connectedSince = this.#parts.clock.now()
+      this.#heartbeat.reconnected()
+      while (!this.#isLeaving()) {
+        if (await this.#contend(this.#lock)) {
+          logger.info({ database: address.db }, 'leading')
+          await this.#heartbeat.endStandby(this.#connection)
+          await this.#lead(this.#connection, this.#lock)
+        }
+      }
+    } finally {
+      this.#leader = undefined
+      this.#connectedSince = null
+      const [lock, connection] = [this.#lock, this.#connection]
+      this.#lock = undefined
+      this.#connection = undefined
+      await Promise.all([lock?.close(), connection?.close()])
+    }
+  }
+
+  /** The database does what we need of it: an outage, if there was one, is over. */
+  #isServed(): void {
+    this.#failures = 0
+    this.#selfCheck.polled()
+    this.#parts.conditions.end('database', 'database is back')
+    this.#parts.conditions.end('leadership', 'leadership is settled again')
+  }
+
+  async #checkTables(connection: DatabaseConnection, address: DatabaseAddress): Promise<void> {
+    const missing = await missingTables(connection)
+    if (missing.length === 0) return
+    const error = new SkynetError(
+      'NOT_A_HOSTMASTER',
+      `The database ${address.db} is not a hostmaster's: it lacks ${missing.join(', ')}.`,
+      { remedy: 'Set [database] db to the database of the hostmaster site (drush @hostmaster sql-connect names it).' },
+    )
+    if (this.#isReady || this.#options.wait)
+      throw new DatabaseError({ kind: 'refused', code: error.code, message: error.message }, error)
+    throw error
+  }
+
+  /** Tries for the leader lock. @returns whether it is ours. */
+  async #contend(lock: LeaderLock): Promise<boolean> {
+    const { logger, settler, keeper } = this.#parts
+    if (await lock.acquire(0)) return true
+    if (!this.#options.standby || (this.#options.once && !this.#isReady)) {
+      throw new SkynetError('ALREADY_RUNNING', 'Another daemon leads this hostmaster.', {
+        remedy: 'See it with: skynet status   (without --no-standby this one would wait to take over)',
+      })
+    }
+    if (this.#role !== 'standby') {
+      this.#role = 'standby'
+      this.#standbys.announce(this.#parts.clock.now())
+      logger.info('standing by; another daemon leads')
+      this.#tellReady('standby')
+      this.#isServed()
+    }
+    while (!this.#isLeaving()) {
+      // Runs that we started before we lost the lock are still ours, unless the new leader has adopted them.
+      if (this.#connection) {
+        if (keeper.active.length > 0) await settler.settleEnded(this.#connection)
+        await this.#heartbeat.beat(this.#connection, this.#view('standby'))
+      }
+      const seconds = keeper.active.length > 0 ? 1 : CONTEND_SECONDS
+      const isOurs = await lock.acquire(seconds).catch((error: unknown) => {
+        if (this.#isLeaving()) return false
+        throw error
+      })
+      if (isOurs) return true
+      this.#selfCheck.polled()
+      if ((await this.#configuration.look()) === 'reconnect') throw new ConfigurationChanged()
+    }
+    if (this.#connection) await this.#heartbeat.endStandby(this.#connection)
+    return false
+  }
+
+  async #lead(connection: DatabaseConnection, lock: LeaderLock): Promise<void> {
+    const { conditions } = this.#parts
+    this.#role = 'leader'
+    this.#standbys.stop()
+    const leader = new QueueLeader(this.#parts, connection, lock)
+    this.#leader = leader
+    await this.#listen(true)
+    await leader.takeOver()
+    this.#tellReady('leader')
+    await this.#startWakeSocket()
+    try {
+      while (this.#stopping !== 'leave') {
+        const wait = await leader.turn()
+        conditions.end('fault', 'the fault has gone')
+        if (this.#isLeaving()) break
+        await this.#tellDrupal(connection)
+        this.#parts.drushWatch.probeWhenDue()
+        this.#pruneWhenDue()
+        await this.#waker.wait(Math.min(wait, this.#parts.settings().queue.poll_interval))
+        if ((await this.#configuration.look()) === 'reconnect') throw new ConfigurationChanged()
+      }
+      await leader.leave()
+      // Who leaves its runs behind comes back, as a rule: then cron is to keep away from the queue for a while.
+      const isDone = this.#stopping !== 'leave'
+      await this.#heartbeat.farewell(connection, this.#view(isDone ? 'stopped' : 'stopping'))
+    } catch (error) {
+      if (error instanceof LeadershipLost) {
+        const reason = error.message
+        conditions.begin('leadership', 'warn', 'leadership lost; contending again', { reason })
+      }
+      throw error
+    } finally {
+      this.#wake?.stop()
+      this.#wake = undefined
+    }
+  }
+
+  async #tellDrupal(connection: DatabaseConnection): Promise<void> {
+    const state = leaderState(this.#parts)
+    await this.#heartbeat.beat(connection, this.#view(state))
+    if (state === 'leader') await this.#heartbeat.noteRun(connection)
+  }
+
+  #view(state: HeartbeatState): HeartbeatView {
+    const { modified } = this.#options.configuration
+    return {
+      state,
+      facts: snapshotFacts(this.#parts),
+      snapshot: () => snapshotOf(this.status(), startingRuns(this.#parts), modified),
+    }
+  }
+
+  #isLeaving(): boolean {
+    return this.#stopping === 'leave' || this.#isDrained()
+  }
+
+  /** Whether there is nothing left to wait for, for a daemon that was asked to finish. */
+  #isDrained(): boolean {
+    const { keeper, reader, attempts, lockRow, outage } = this.#parts
+    if (keeper.active.length > 0) return false
+    if (this.#stopping === 'finish') return true
+    if (!this.#options.once || !reader.complete || this.#role !== 'leader') return false
+    if (outage.state.kind === 'out') {
+      const { command, alias } = this.#parts.settings().drush
+      throw new SkynetError('FAILED', `drush does not work: ${outage.state.reason}.`, {
+        remedy: `Try it by hand, as the same user: ${command} ${alias} status`,
+      })
+    }
+    if (this.#parts.pauses.halt()) return true
+    const open = [...reader.mirror.waiting.keys()].filter((nid) => !attempts.parked(nid))
+    return open.length === 0 && lockRow.state.kind !== 'foreign'
+  }
+
+  async #startWakeSocket(): Promise<void> {
+    const { settings, logger } = this.#parts
+    this.#wake = new WakeSocket(settings().wake.socket, this.#parts.clock, () => {
+      this.#leader?.pollNow()
+      this.#waker.wake()
+    })
+    try {
+      await this.#wake.start()
+    } catch (error) {
+      this.#wake = undefined
+      logger.warn({ err: error }, 'wake socket cannot be made; new tasks are found by polling alone')
+    }
+  }
+
+  #pruneWhenDue(): void {
+    const { clock, settings, logger } = this.#parts
+    if (clock.monotonic() - this.#prunedAt < PRUNE_INTERVAL) return
+    this.#prunedAt = clock.monotonic()
+    const { keep, keep_bytes } = settings().state
+    const pruned = pruneRuns(this.#store, { keep, keepBytes: keep_bytes }, clock.now())
+    if (pruned > 0) logger.debug({ runs: pruned }, 'old records removed')
+  }
+
+  #noteFault(error: unknown): void {
+    const { conditions, clock } = this.#parts
+    const message = error instanceof Error ? error.message : String(error)
+    if (error instanceof LeadershipLost || error instanceof ConfigurationChanged) return
+    this.#lastError = { at: clock.now(), message }
+    if (!(error instanceof DatabaseError)) {
+      conditions.begin('fault', 'error', 'something unexpected went wrong; trying again', { err: error })
+      return
+    }
+    const { fault } = error
+    if (fault.kind !== 'lost') this.#selfCheck.notServed()
+    if (!this.#isReady && !this.#options.wait) throw unusableDatabase(error, this.#parts.settings().database)
+    conditions.begin('database', 'warn', 'database is not usable; waiting for it', { err: error, kind: fault.kind })
+    if (fault.kind === 'refused') this.#configuration.reread()
+  }
+
+  #tellReady(role: 'leader' | 'standby'): void {
+    this.#isReady = true
+    this.#options.ready?.(role)
+  }
+
+  /** Listens for requests; while another daemon answers them, a leader takes the place and anybody else stays quiet. */
+  async #listen(leads = false): Promise<void> {
+    const { logger } = this.#parts
+    try {
+      if (leads || !(await this.#standbys.someoneAnswers(this.#control.path))) await this.#control.start(leads)
+    } catch (error) {
+      logger.warn({ err: error }, 'control socket cannot be made; skynet status will not find this daemon')
+    }
+  }
+
+  #answer(request: ControlRequest): unknown {
+    const { ownPause, logger, clock } = this.#parts
+    switch (request.verb) {
+      case 'status':
+        return this.status()
+      case 'pause':
+        ownPause.set({ by: printable(request.by), since: clock.now(), reason: printable(request.reason) })
+        this.#parts.pauses.tell()
+        return this.#parts.pauses.list()
+      case 'resume':
+        ownPause.clear()
+        this.#parts.pauses.tell()
+        logger.debug({ by: request.by }, 'resume asked for')
+        this.#waker.wake()
+        return this.#parts.pauses.list()
+      case 'scale':
+        this.#parts.scale.slots = request.slots
+        logger.info({ slots: request.slots, configured: this.#parts.settings().queue.concurrent_tasks }, 'scaled')
+        this.#waker.wake()
+        return { slots: request.slots, running: this.#parts.keeper.active.length }
+      case 'why':
+        return { sentence: whyOf(this.#parts, request.nid) ?? null }
+    }
+  }
+}
+
+function unusableDatabase(
+  error: DatabaseError,
+  { db, host, user }: { db: string; host: string; user: string },
+): SkynetError {
+  const refused = error.fault.kind === 'refused'
+  return new SkynetError(
+    refused ? 'DATABASE_REFUSED' : 'DATABASE_UNREACHABLE',
+    `The database ${db} at ${host} ${refused ? `does not serve user ${user}` : 'cannot be reached'}: ${error.message}.`,
+    {
+      remedy: refused
+        ? 'Check [database] in skynet.conf; a verify of the hostmaster site writes it anew.'
+        : 'Start the database server, or use --wait to wait for it.',
+      cause: error,
+    },
+  )
+}

@@ -1,0 +1,73 @@
+import type { PlanInput, RunningTask, WaitingTask } from '../scheduler/plan.js'
+import type { Footprint } from '../scheduler/locks.js'
+import { recordOf } from './active-run.js'
+import type { DaemonParts } from './daemon-parts.js'
+import type { KnownTopology } from './topology-reader.js'
+
+/** What the scheduler decides on, gathered from the rooms that know it. */
+export function planInput(parts: DaemonParts, known: KnownTopology): PlanInput {
+  const { reader, keeper, attempts, outage, claimedElsewhere, clock, settings } = parts
+  const busy = new Set(keeper.active.map((active) => recordOf(active).nid))
+  const waiting: WaitingTask[] = []
+  for (const task of reader.mirror.waiting.values()) {
+    // Until drush has begun, the row of a task that we just started still says queued.
+    if (busy.has(task.nid)) continue
+    const until = attempts.parked(task.nid)?.until ?? claimedElsewhere.until(task)
+    waiting.push(until === undefined ? task : { ...task, parkedUntil: until })
+  }
+  const isProbing = outage.state.kind === 'out'
+  const startable = waiting.filter(({ parkedUntil }) => parkedUntil === undefined || parkedUntil <= clock.now())
+  const halted = parts.halt()
+  const { limits, queue } = settings()
+  return {
+    waiting: isProbing ? outage.probeFrom(startable) : waiting,
+    running: running(parts),
+    ...known,
+    limits: {
+      concurrentTasks: isProbing ? 1 : parts.slots(),
+      runsPerWebServer: limits.runs_per_web_server,
+      siteVerifiesPerPlatform: limits.site_verifies_per_platform,
+      settle: queue.settle,
+    },
+    now: clock.now(),
+    ...(halted === undefined ? {} : { halted }),
+  }
+}
+
+function running({ keeper, foreign, reader }: DaemonParts): RunningTask[] {
+  const own = keeper.active.map((active): RunningTask => {
+    const { nid, type, rid, object, footprint, state, started_at } = recordOf(active)
+    const kind = state === 'orphaned' ? 'orphaned' : 'own'
+    return {
+      nid,
+      type,
+      rid,
+      object,
+      arguments: {},
+      kind,
+      ...(started_at === null ? {} : { startedAt: started_at }),
+      ...(footprint === null ? {} : { footprint: footprint as Footprint }),
+    }
+  })
+  const others = foreign.all.map(({ task, is }): RunningTask => {
+    const { nid, type, rid, object } = task
+    const common = { nid, type, rid, object, arguments: task.arguments }
+    switch (is.kind) {
+      case 'foreign':
+      case 'elsewhere':
+        return { ...common, kind: 'foreign' }
+      case 'nested':
+        return { ...common, kind: 'nested' }
+      case 'stuck':
+        return { ...common, kind: 'stuck' }
+    }
+  })
+  // Nobody has looked yet whose they are: until then their objects are taken, nothing is started on a guess.
+  const looked = new Set(foreign.all.map(({ task }) => task.vid))
+  const unknown = [...reader.mirror.processing.values()]
+    .filter(({ nid, vid }) => !looked.has(vid) && !keeper.find((record) => record.nid === nid))
+    .map(({ nid, type, rid, object, arguments: given }): RunningTask => {
+      return { nid, type, rid, object, arguments: given, kind: 'foreign' }
+    })
+  return [...own, ...others, ...unknown]
+}

@@ -1,0 +1,351 @@
+import { DatabaseError, type DatabaseConnection } from '../hostmaster/connection.js'
+import type { LeaderLock } from '../hostmaster/leader-lock.js'
+import type { QueuePoll } from '../hostmaster/queue-poll.js'
+import { deleteClaim, insertClaim, readClaim, readClaims } from '../hostmaster/run-queries.js'
+import { readTask } from '../hostmaster/task-queries.js'
+import { isPhpTrue } from '../hostmaster/php-value.js'
+import { printable } from '../observe/printable.js'
+import { startNow, type PlannedTask } from '../scheduler/plan.js'
+import { taskOfRunName, type RunRecord } from '../runner/run-record.js'
+import { OwnershipLost, isReadable } from '../runner/run-store.js'
+import { RECALL } from './attempts.js'
+import type { DaemonParts } from './daemon-parts.js'
+import { endDiskFault, isDiskFault, tellDiskFault } from './disk-fault.js'
+import { firstStartReason } from './first-start.js'
+import { planInput } from './plan-input.js'
+import { claimValue, parseClaim } from './run-claim.js'
+
+/** A leader whose last successful write is older than this starts nothing and contends again, in milliseconds. */
+const WRITE_AGE = 60_000
+
+/** How often the leader's connection is used, so that the server's wait_timeout (30 s) does not end it. */
+const PING_INTERVAL = 10_000
+
+/** A foreign process is looked for this often, in milliseconds. */
+const FOREIGN_LOOK = 1_000
+
+/** Times that a claim is sent again after a deadlock or lock wait time-out, before the turn is given up. */
+const CLAIM_TRIES = 5
+
+/** We do not lead any more; contend again. */
+export class LeadershipLost extends Error {}
+
+/**
+ * What a daemon does while it leads, turn after turn: poll when it is due, keep the lock row, settle what has ended,
+ * start what may start. It learns of the loss of its leadership from the poll, and at the latest from a claim that is
+ * not granted.
+ */
+export class QueueLeader {
+  readonly #parts: DaemonParts
+  readonly #connection: DatabaseConnection
+  readonly #lock: LeaderLock
+  #poll: QueuePoll | undefined
+  #polledAt = Number.NEGATIVE_INFINITY
+  #pingedAt: number
+  #lookedAt = Number.NEGATIVE_INFINITY
+  #refreshedAt = 0
+  #urgentInARow = 0
+
+  constructor(parts: DaemonParts, connection: DatabaseConnection, lock: LeaderLock) {
+    this.#parts = parts
+    this.#connection = connection
+    this.#lock = lock
+    this.#pingedAt = parts.clock.monotonic()
+  }
+
+  /** Makes the next turn poll, whatever the interval. */
+  pollNow(): void {
+    this.#polledAt = Number.NEGATIVE_INFINITY
+  }
+
+  /** Takes over what earlier daemons of this state directory left. @throws DatabaseError */
+  async takeOver(): Promise<void> {
+    const { keeper, logger, attempts, reader, topology, settler } = this.#parts
+    reader.reconnected()
+    settler.servedAgain()
+    topology.forget()
+    const adopted = keeper.adopt()
+    attempts.recall(this.#recentRuns())
+    for (const { nid, vid, run, object, type, state } of adopted) {
+      logger.info({ nid, vid, run, object, type, state }, 'run adopted')
+    }
+    for (const claim of await readClaims(this.#connection)) {
+      const run = this.#ownRun(claim.value)
+      if (run === undefined || keeper.find((record) => record.run === run)) continue
+      const recovered = keeper.recover(run)
+      if (recovered) logger.warn({ nid: recovered.nid, run }, 'record of a run was lost; rebuilt from its claim')
+      // Settled long ago: the claim came back with a restored database.
+      else await deleteClaim(this.#connection, claim)
+    }
+    for (const { run, reason } of keeper.untouchable.unreadable) {
+      logger.warn({ run, reason }, 'record of a run cannot be used; it is left alone')
+    }
+  }
+
+  /** One turn. @returns milliseconds until the next one is due. @throws DatabaseError, LeadershipLost */
+  async turn(): Promise<number> {
+    const { clock, settings, settler, keeper } = this.#parts
+    const interval = settings().queue.poll_interval
+    if (clock.monotonic() - this.#polledAt >= interval - 1) await this.#doPoll()
+    await settler.settleEnded(this.#connection)
+    if (keeper.active.some((active) => active.phase === 'ended')) return Math.min(interval, 250)
+    if (!this.#parts.draining() && (await this.#start()) === 'plan anew') return 0
+    return Math.max(0, this.#polledAt + interval - clock.monotonic())
+  }
+
+  /** Gives Drupal's lock row back, unless runs go on: then it expires by itself. */
+  async leave(): Promise<void> {
+    const { keeper, lockRow } = this.#parts
+    if (keeper.active.length > 0) return
+    await lockRow.release(this.#connection).catch(() => undefined)
+  }
+
+  /** The run that a claim names, when it is one of this machine and state directory. */
+  #ownRun(claim: string): string | undefined {
+    const { origin } = this.#parts
+    const from = parseClaim(claim)
+    return from?.machine === origin.machine && from.stateDirectory === origin.stateDirectory ? from.run : undefined
+  }
+
+  #recentRuns(): RunRecord[] {
+    const { store, clock } = this.#parts
+    const recent = store.historyNames().filter((run) => {
+      const age = clock.now() - (taskOfRunName(run)?.plannedAt ?? 0)
+      return age < RECALL
+    })
+    return recent.map((run) => store.readHistory(run)).filter(isReadable)
+  }
+
+  async #doPoll(): Promise<void> {
+    const { clock, reader, lockRow, pauses, module, keeper, settings } = this.#parts
+    // Who was woken looks for what is new; for what came late, only if no other poll has done so for long.
+    const isWoken = this.#polledAt === Number.NEGATIVE_INFINITY
+    const lookBackInterval = isWoken ? 2 * settings().queue.poll_interval : 0
+    this.#polledAt = clock.monotonic()
+    if (this.#polledAt - this.#pingedAt >= PING_INTERVAL) {
+      await this.#lock.ping()
+      this.#pingedAt = this.#polledAt
+    }
+    const poll = await reader.poll(this.#connection, this.#lock.name, clock.monotonic(), lookBackInterval)
+    if (poll.leader !== this.#lock.connectionId) throw new LeadershipLost('another connection holds the leader lock')
+    this.#poll = poll
+    this.#parts.polled(poll)
+    if (module.disabled && keeper.active.length === 0) {
+      // Aegir's administrators have taken the queue from us: whoever has it now must not find it locked.
+      if (poll.lockRow?.value === lockRow.value) await lockRow.release(this.#connection)
+      else lockRow.doubt()
+    } else await lockRow.keep(this.#connection, poll.lockRow)
+    this.#tellLockRow()
+    this.#meetHostmaster()
+    pauses.tell()
+    await this.#lookAtForeign()
+  }
+
+  /** At the very first start on a hostmaster, old waiting tasks are not simply run. */
+  #meetHostmaster(): void {
+    const { known, settings, reader, clock, ownPause, logger, conditions } = this.#parts
+    const database = settings().database.db
+    if (known.has(database)) return
+    const { waiting } = reader.mirror
+    const reason = firstStartReason(waiting.values(), clock.now())
+    try {
+      if (reason !== undefined && !ownPause.read()) ownPause.set({ by: 'skynet', since: clock.now(), reason })
+      known.add(database)
+      logger.info({ database, waiting: waiting.size }, 'first start on this hostmaster')
+    } catch (error) {
+      tellDiskFault(conditions, error)
+    }
+  }
+
+  /** The tasks that are being processed without us: rare, so each of them may cost a look. */
+  async #lookAtForeign(): Promise<void> {
+    const { clock, reader, foreign, keeper, logger } = this.#parts
+    const { mirror } = reader
+    const now = clock.monotonic()
+    const strangers = [...mirror.processing.values()].filter(
+      (task) => !keeper.find((record) => record.nid === task.nid),
+    )
+    // One that is new holds its locks from this very turn on.
+    const isNew = strangers.some(({ vid }) => !foreign.all.some(({ task }) => task.vid === vid))
+    if (now - this.#lookedAt < FOREIGN_LOOK && !isNew) return
+    const full = now - this.#refreshedAt > 30_000
+    if (strangers.length === 0 && foreign.all.length === 0) return
+    this.#lookedAt = now
+    if (full) this.#refreshedAt = now
+    const settledStuck = new Set(foreign.all.filter(({ is }) => is.kind === 'stuck').map(({ task }) => task.vid))
+    const processing = []
+    for (const task of strangers) {
+      // A stuck row changes only when a person mends it; the others end any moment, under the same vid.
+      if (settledStuck.has(task.vid) && !full) {
+        processing.push(task)
+        continue
+      }
+      const current = await readTask(this.#connection, task.nid)
+      if (current?.vid === task.vid && current.status === -1) processing.push(task)
+      else if (current) mirror.put({ ...current, arguments: task.arguments })
+      else mirror.remove(task.nid)
+    }
+    const isUndecided = processing.some((task) => !settledStuck.has(task.vid))
+    const elsewhere = isUndecided ? await readClaims(this.#connection) : []
+    const before = new Map(foreign.all.map(({ task, is }) => [task.vid, is.kind]))
+    foreign.look(processing, keeper.sessions(), (task) => {
+      // A claim names the vid that was queued: the revision before the one that is processed now.
+      const claim = elsewhere.find(({ value }) => Number(parseClaim(value)?.run.split('-')[1]) === task.nid)
+      return claim && this.#ownRun(claim.value) === undefined ? claim.value : undefined
+    })
+    for (const { task, is } of foreign.all) {
+      if (before.get(task.vid) === is.kind || (is.kind === 'foreign' && is.pid === 0)) continue
+      const fields = { nid: task.nid, vid: task.vid, rid: task.rid, type: printable(task.type) }
+      if (is.kind === 'foreign')
+        logger.info({ ...fields, pid: is.pid }, 'task is run by somebody else; its object is taken')
+      else if (is.kind === 'stuck')
+        logger.warn(fields, 'task is stuck: processing, but without any process; it holds nothing')
+    }
+  }
+
+  #tellLockRow(): void {
+    const { lockRow, conditions } = this.#parts
+    const { state } = lockRow
+    if (state.kind === 'foreign') {
+      const fields = { holder: state.holder, until: new Date(state.until).toISOString() }
+      conditions.begin('lock row', 'warn', "another runner holds Aegir's queue lock; waiting for it", fields)
+    } else conditions.end('lock row', "Aegir's queue lock is free again")
+  }
+
+  /** @returns `plan anew` when a task turned out not to be ours to start: its slot is still free. */
+  async #start(): Promise<'done' | 'plan anew'> {
+    const { reader, keeper, attempts, lockRow, topology, clock } = this.#parts
+    if (!this.#poll || !reader.complete) return 'done'
+    // Also when nothing waits any more: a parked task that was deleted or cancelled is to leave the status.
+    attempts.keepOnly(reader.mirror.waiting)
+    if (reader.mirror.waiting.size === 0) return 'done'
+    const halted = this.#parts.halt()
+    if (halted !== undefined || lockRow.state.kind !== 'ours') return 'done'
+    if (keeper.active.length >= this.#parts.slots()) return 'done'
+    if (lockRow.sinceWritten > WRITE_AGE) {
+      // Nothing was written for a minute: frozen, or the disk below the database is. Prove that we can before a start.
+      await lockRow.keep(this.#connection, { value: lockRow.value, expire: 0 })
+      if ((lockRow.state as { kind: string }).kind !== 'ours') return 'done'
+    }
+    const extraTypes = this.#parts.extraTypes()
+    const known = await topology.refresh(this.#connection, this.#hostmasterNid(), extraTypes, clock.now())
+    const input = { ...planInput(this.#parts, known), urgentInARow: this.#urgentInARow }
+    let result: 'done' | 'plan anew' = 'done'
+    for (const planned of startNow(input)) {
+      const start = await this.#startOne(planned)
+      if (start === 'stop') return 'done'
+      if (start === 'not ours') result = 'plan anew'
+      else this.#urgentInARow = planned.urgent ? this.#urgentInARow + 1 : 0
+    }
+    return result
+  }
+
+  /** @returns `stop` when nothing else is to be started now either. */
+  async #startOne({ task, footprint }: PlannedTask): Promise<'started' | 'not ours' | 'stop'> {
+    const { reader, keeper, origin, logger, conditions, outage } = this.#parts
+    const row = reader.mirror.waiting.get(task.nid)
+    if (!row) return 'not ours'
+    let record
+    try {
+      record = keeper.plan(row, { ...footprint, locks: [...footprint.locks], webServers: [...footprint.webServers] })
+      endDiskFault(conditions)
+    } catch (error) {
+      tellDiskFault(conditions, error)
+      return 'stop'
+    }
+    const claim = { vid: record.vid, value: claimValue(origin, record.run) }
+    let claimed: boolean
+    try {
+      claimed = await this.#claim(claim)
+    } catch (error) {
+      if (error instanceof DatabaseError && error.fault.kind === 'duplicate') {
+        keeper.withdraw(record)
+        await this.#afterDuplicate(record)
+        return 'not ours'
+      }
+      // Whether the claim reached the database is unknown: whoever settles the run removes it.
+      keeper.giveUp(record)
+      throw error
+    }
+    if (!claimed) {
+      keeper.withdraw(record)
+      return this.#afterRefusal(record.nid, record.vid)
+    }
+    try {
+      keeper.start(record)
+    } catch (error) {
+      if (error instanceof OwnershipLost)
+        throw new LeadershipLost('another daemon has taken over what we were starting')
+      if (isDiskFault(error) && error.syscall === 'open') {
+        tellDiskFault(conditions, error)
+        return 'stop'
+      }
+      logger.error({ err: error, nid: record.nid, run: record.run }, 'no process could be made for a run')
+      outage.stillOut(`no process could be made: ${error instanceof Error ? error.message : String(error)}`)
+      return 'stop'
+    }
+    const started = keeper.find(({ run }) => run === record.run)
+    const pid = started?.phase === 'following' ? started.run.child.pid : null
+    const { nid, vid, rid, type, object, run } = record
+    logger.info({ nid, vid, rid, type, object, run, pid }, 'task started')
+    return 'started'
+  }
+
+  async #claim(claim: { vid: number; value: string }): Promise<boolean> {
+    const { lockRow } = this.#parts
+    const authority = {
+      leaderLock: this.#lock.name,
+      leaderConnection: this.#lock.connectionId,
+      lockRowValue: lockRow.value,
+    }
+    for (let tries = 1; ; tries += 1) {
+      try {
+        return await insertClaim(this.#connection, claim, authority)
+      } catch (error) {
+        if (!(error instanceof DatabaseError)) throw error
+        // A statement that was sent again may have been carried out the first time.
+        const isOurs =
+          error.fault.kind === 'duplicate' && (await readClaim(this.#connection, claim.vid)) === claim.value
+        if (isOurs) return true
+        if (error.fault.kind !== 'again' || tries >= CLAIM_TRIES) throw error
+      }
+    }
+  }
+
+  /** Somebody has claimed this queueing: another daemon, or a run of ours that is long settled. */
+  async #afterDuplicate({ nid, vid }: RunRecord): Promise<void> {
+    const { logger, keeper } = this.#parts
+    const value = await readClaim(this.#connection, vid)
+    const run = value === undefined ? undefined : this.#ownRun(value)
+    if (value === undefined) return
+    if (run !== undefined && !keeper.find((record) => record.run === run)) {
+      await deleteClaim(this.#connection, { vid, value })
+      logger.debug({ nid, vid, run }, 'claim of a settled run removed; it came back with a restored database')
+      return
+    }
+    if (this.#parts.claimedElsewhere.note({ nid, vid }, value)) {
+      logger.warn({ nid, vid, claim: printable(value) }, 'task is claimed by another daemon; it is left to that one')
+    }
+  }
+
+  /** The claim was not granted: the task is no longer queued, or we are no longer the one to start it. */
+  async #afterRefusal(nid: number, vid: number): Promise<'not ours' | 'stop'> {
+    const { reader, lockRow } = this.#parts
+    const current = await readTask(this.#connection, nid)
+    const known = reader.mirror.waiting.get(nid)
+    if (current?.vid === vid && current.status === 0) {
+      lockRow.doubt()
+      this.pollNow()
+      return 'stop'
+    }
+    if (current) reader.mirror.put({ ...current, arguments: known?.arguments ?? {} })
+    else reader.mirror.remove(nid)
+    return 'not ours'
+  }
+
+  #hostmasterNid(): number | null {
+    const value = this.#poll?.variables.aegir_hostmaster_site_nid
+    const nid = typeof value === 'boolean' || value === null ? Number.NaN : Number(value)
+    return Number.isInteger(nid) && nid > 0 && isPhpTrue(value) ? nid : null
+  }
+}

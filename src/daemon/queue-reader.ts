@@ -1,0 +1,114 @@
+import type { DatabaseConnection } from '../hostmaster/connection.js'
+import { pollQueue, type QueuePoll } from '../hostmaster/queue-poll.js'
+import { readArguments, readOpenTasks, readTasksAbove, type TaskRow } from '../hostmaster/task-queries.js'
+import { QueueMirror } from './queue-mirror.js'
+
+/** Vids that one step of a reconcile reads: some milliseconds of the server's time. */
+const RECONCILE_STEP = 20_000
+
+/** The mark is not trusted: everything is read again this often, in milliseconds. */
+const RECONCILE_INTERVAL = 10 * 60_000
+
+/**
+ * Keeps the mirror true. A poll costs one statement while nothing changes; what is new lies above the mark, what came
+ * late shows in the overlap's count and sum. Everything else (a restored database, another server, a node set back to
+ * an old revision) is found by a reconcile: the whole table, in steps, so that it never delays a start.
+ */
+export class QueueReader {
+  readonly mirror = new QueueMirror()
+  #server: string | undefined
+  #reconcile: { next: number; high: number } | undefined
+  #reconciledAt = Number.NEGATIVE_INFINITY
+  #lookedBackAt = Number.NEGATIVE_INFINITY
+  #complete = false
+
+  /** Whether the mirror holds every waiting task, so that the first in order can be known. */
+  get complete(): boolean {
+    return this.#complete
+  }
+
+  /** A new connection may lead to another server or another state of it: read everything again, bit by bit. */
+  reconnected(): void {
+    this.#reconciledAt = Number.NEGATIVE_INFINITY
+    this.#lookedBackAt = Number.NEGATIVE_INFINITY
+    this.#reconcile = undefined
+  }
+
+  /**
+   * @param lookBackInterval milliseconds: a poll that comes sooner after one that looked at the overlap does not look
+   *   at it. A wake-up tells of a new task, which lies above the mark; ten thousand tasks in the overlap would cost it
+   *   more time than all else.
+   * @throws DatabaseError
+   */
+  async poll(
+    connection: DatabaseConnection,
+    leaderLock: string,
+    now: number,
+    lookBackInterval = 0,
+  ): Promise<QueuePoll> {
+    const { mirror } = this
+    const mark = mirror.mark
+    const looksBack = now - this.#lookedBackAt >= lookBackInterval - 1
+    const floor = looksBack ? mirror.floor(now) : mark
+    if (looksBack) this.#lookedBackAt = now
+    const poll = await pollQueue(connection, { floor, mark }, leaderLock)
+    if (poll.server !== this.#server) {
+      this.#server = poll.server
+      this.#complete = false
+      mirror.reset(poll.maxVid, now)
+      this.reconnected()
+    } else if (poll.maxVid < mark) {
+      // A restored database, or only the newest task deleted: what is known is doubted while work goes on, because
+      // each start is checked by key.
+      mirror.rewind(poll.maxVid)
+      this.reconnected()
+    } else {
+      const above =
+        poll.maxVid > mark ? await this.#withArguments(connection, await readTasksAbove(connection, mark)) : []
+      mirror.advance(above, poll.maxVid, now)
+      const known = mirror.overlap(floor, mark)
+      if (known.count !== poll.overlap.count || known.sum !== poll.overlap.sum) {
+        await this.#readRange(connection, floor, mark)
+      }
+    }
+    if (!this.#reconcile && now - this.#reconciledAt >= RECONCILE_INTERVAL) {
+      this.#reconcile = { next: 0, high: mirror.mark }
+    }
+    await this.#reconcileStep(connection, now)
+    // The first reconcile is not for waiting: without it the order of the queue is not known.
+    while (!this.#complete) await this.#reconcileStep(connection, now)
+    return poll
+  }
+
+  async #reconcileStep(connection: DatabaseConnection, now: number): Promise<void> {
+    if (!this.#reconcile) return
+    const { next, high } = this.#reconcile
+    const upTo = Math.min(next + RECONCILE_STEP, high)
+    await this.#readRange(connection, next, upTo)
+    if (upTo < high) {
+      this.#reconcile = { next: upTo, high }
+      return
+    }
+    this.#reconcile = undefined
+    this.#reconciledAt = now
+    this.#complete = true
+  }
+
+  async #readRange(connection: DatabaseConnection, low: number, high: number): Promise<void> {
+    const rows = await readOpenTasks(connection, low, high)
+    this.mirror.replaceRange(low, high, await this.#withArguments(connection, rows))
+  }
+
+  /** Arguments never change under a vid, so those that the mirror has are not read again. */
+  async #withArguments(connection: DatabaseConnection, rows: TaskRow[]): Promise<TaskRow[]> {
+    const { waiting, processing } = this.mirror
+    const unknown: TaskRow[] = []
+    for (const row of rows) {
+      const known = waiting.get(row.nid) ?? processing.get(row.nid)
+      if (known?.vid === row.vid) row.arguments = known.arguments
+      else unknown.push(row)
+    }
+    await readArguments(connection, unknown)
+    return rows
+  }
+}

@@ -1,0 +1,314 @@
+import type { ChildProcess } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import type { TaskRow } from '../hostmaster/task-queries.js'
+import type { Logger } from '../observe/logger.js'
+import { printable } from '../observe/printable.js'
+import { adoptionOf, shellOf } from '../runner/adoption.js'
+import { isSameProcess, type ProcessIdentity, type ProcessTable } from '../runner/process-table.js'
+import { Run, type RunEvent } from '../runner/run.js'
+import { runName, taskOfRunName, type RunExit, type RunOutcome, type RunRecord } from '../runner/run-record.js'
+import { OwnershipLost, isReadable, type RunStore, type UnreadableRecord } from '../runner/run-store.js'
+import { spawnRun, type ChildSurroundings, type DrushCommand } from '../runner/run-shell.js'
+import { recordOf, type ActiveRun } from './active-run.js'
+import type { Clock } from './clock.js'
+
+export interface RunSettings {
+  drush: DrushCommand
+  /** `[drush] timeout`, milliseconds; null: none. */
+  timeout: number | null
+  /** `[state] output_limit`, bytes. */
+  outputLimit: number
+}
+
+export interface RunKeeperOptions {
+  store: RunStore
+  processes: ProcessTable
+  clock: Clock
+  logger: Logger
+  surroundings: ChildSurroundings
+  /** This daemon, as the owner of its runs. */
+  self: ProcessIdentity
+  settings: () => RunSettings
+  /** Something happened to a run: the daemon's loop has to look. */
+  changed: () => void
+}
+
+/** The runs that hold slots and locks, from their record to their settlement; it knows nothing of the database. */
+export class RunKeeper {
+  readonly #options: RunKeeperOptions
+  readonly #active = new Map<string, ActiveRun>()
+  /** Runs whose session is followed; awaited by nobody else, so their failures end here. */
+  #foreignMachine: RunRecord[] = []
+  #unreadable: UnreadableRecord[] = []
+
+  constructor(options: RunKeeperOptions) {
+    this.#options = options
+  }
+
+  get active(): ActiveRun[] {
+    return [...this.#active.values()]
+  }
+
+  /** Records that are shown and never settled: of another machine, or of a form that we cannot read. */
+  get untouchable(): { foreign: RunRecord[]; unreadable: UnreadableRecord[] } {
+    return { foreign: this.#foreignMachine, unreadable: this.#unreadable }
+  }
+
+  find(predicate: (record: RunRecord) => boolean): ActiveRun | undefined {
+    return this.active.find((active) => predicate(recordOf(active)))
+  }
+
+  /** Our runs by the session of their child, to tell whose a nested task is. */
+  sessions(): Map<number, string> {
+    const sessions = new Map<number, string>()
+    for (const active of this.active) {
+      const { child, run } = recordOf(active)
+      if (child) sessions.set(child.pid, run)
+    }
+    return sessions
+  }
+
+  /** Puts the record of a planned run on disk. @throws when the disk will not take it: then nothing is started. */
+  plan(task: TaskRow, footprint: NonNullable<RunRecord['footprint']>): RunRecord {
+    const { store, clock, self } = this.#options
+    const record: RunRecord = {
+      version: 1,
+      run: runName(task, clock.now()),
+      nid: task.nid,
+      vid: task.vid,
+      type: printable(task.type),
+      rid: task.rid,
+      object: printable(task.object),
+      footprint,
+      state: 'starting',
+      owner: self,
+      child: null,
+      planned_at: clock.now(),
+      started_at: null,
+      ended_at: null,
+      settled_at: null,
+      timed_out: false,
+      exit: null,
+      outcome: null,
+    }
+    store.create(record)
+    this.#active.set(record.run, { phase: 'starting', record })
+    return record
+  }
+
+  /** Takes a planned run back of which no claim and no child exists. */
+  withdraw(record: RunRecord): void {
+    this.#active.delete(record.run)
+    this.#options.store.remove(record.run)
+  }
+
+  /**
+   * Gives a planned run up whose claim may have reached the database: no child of it will ever do anything, and the
+   * claim is removed when the run is settled.
+   */
+  giveUp(record: RunRecord): void {
+    try {
+      this.#options.store.fence(record.run)
+    } catch {
+      // The directory is gone: another daemon has adopted the run and taken it back. Without it no child can start either.
+    }
+    this.#active.set(record.run, { phase: 'ended', record, appeared: false })
+  }
+
+  /**
+   * Starts the claimed run's child. The run is given up when this throws.
+   * @throws OwnershipLost when another daemon adopted the run since it was planned; else no process could be made.
+   */
+  start(record: RunRecord): void {
+    const { store, surroundings, settings, processes, clock, self } = this.#options
+    // We may have been frozen since the claim was granted. (Should the other one come now, the shell's fence decides.)
+    const current = store.read(record.run)
+    const taken = isReadable(current) ? !isSameProcess(current.owner, self) : !existsSync(store.directory(record.run))
+    if (taken) {
+      this.giveUp(record)
+      throw new OwnershipLost(record.run)
+    }
+    let child: ChildProcess
+    try {
+      const run = { directory: store.directory(record.run), outputFile: store.outputFile(record.run), nid: record.nid }
+      child = spawnRun(run, settings().drush, surroundings)
+      child.on('error', () => undefined)
+      if (child.pid === undefined) throw new Error('the operating system made no process')
+    } catch (error) {
+      this.giveUp(record)
+      throw error
+    }
+    // Read at once: until Node has collected its child, the pid cannot become another process's.
+    const identity = processes.identify(child.pid)
+    if (!identity) {
+      this.giveUp(record)
+      throw new Error('the new process is not in /proc; is /proc mounted with hidepid?')
+    }
+    const running = { ...record, state: 'running' as const, child: identity, started_at: clock.now() }
+    try {
+      store.write(running)
+    } catch (error) {
+      // The disk filled up since the first record. The shell's own note names the child to whoever comes after us.
+      this.#options.logger.warn({ err: error, run: record.run }, 'record not written; the run goes on')
+    }
+    this.#follow(running, child)
+  }
+
+  /**
+   * Takes over every unsettled run of this machine in the state directory, oldest first.
+   * @returns those that were not ours already.
+   */
+  adopt(): RunRecord[] {
+    const { store, processes, self } = this.#options
+    const adopted: RunRecord[] = []
+    this.#foreignMachine = []
+    this.#unreadable = []
+    for (const record of store.list()) {
+      if (!isReadable(record)) this.#unreadable.push(record)
+      else if (record.owner.machine !== processes.machine) {
+        if (record.state !== 'settled') this.#foreignMachine.push(record)
+      } else if (record.state === 'settled') store.moveToHistory(record.run)
+      else if (!this.#active.has(record.run)) {
+        const adoption = adoptionOf(record, store, processes)
+        const ours = { ...record, owner: self }
+        store.adopt(ours)
+        this.#resume(ours, adoption)
+        adopted.push(ours)
+      }
+    }
+    return adopted
+  }
+
+  /**
+   * Rebuilds a run of which only the claim in the database is left, its record lost with a power cut or an emptied
+   * state directory.
+   */
+  recover(run: string): RunRecord | undefined {
+    const task = taskOfRunName(run)
+    if (!task || this.#active.has(run)) return undefined
+    const { store, processes, self } = this.#options
+    if (isReadable(store.read(run)) || isReadable(store.readHistory(run))) return undefined
+    const child = shellOf(run, store, processes) ?? null
+    const record: RunRecord = {
+      version: 1,
+      run,
+      nid: task.nid,
+      vid: task.vid,
+      type: '',
+      rid: 0,
+      object: '',
+      footprint: null,
+      state: child ? 'running' : 'ended',
+      owner: self,
+      child,
+      planned_at: task.plannedAt,
+      started_at: task.plannedAt,
+      ended_at: child ? null : this.#options.clock.now(),
+      settled_at: null,
+      timed_out: false,
+      exit: null,
+      outcome: null,
+    }
+    store.adopt(record)
+    // A shell of this run that still comes must not start drush any more.
+    if (!child) store.fence(run)
+    this.#resume(record, child ? { kind: 'follow', child } : { kind: 'ended' })
+    return record
+  }
+
+  /** drush is being asked whether it works at all; the run keeps its slot until the answer is there. */
+  judge(record: RunRecord, answer: Promise<string | undefined>): void {
+    this.#active.set(record.run, { phase: 'judging', record })
+    void answer.then((drushFault) => {
+      if (!this.#active.has(record.run)) return
+      this.#active.set(record.run, { phase: 'judged', record, drushFault })
+      this.#options.changed()
+    })
+  }
+
+  /** It is decided what becomes of the run; what is left to do may have to be tried again, the decision not. */
+  decide(record: RunRecord, outcome: RunOutcome, giveUp?: string): ActiveRun {
+    const decided = { phase: 'decided' as const, record, outcome, ...(giveUp === undefined ? {} : { giveUp }) }
+    this.#active.set(record.run, decided)
+    return decided
+  }
+
+  /** The outcome is known: notes it on disk, then frees the slot. */
+  settle(record: RunRecord, outcome: RunOutcome): RunRecord {
+    const { store, clock } = this.#options
+    const settled: RunRecord = { ...record, state: 'settled', outcome, settled_at: clock.now() }
+    if (outcome === 'withdrawn') store.remove(record.run)
+    else {
+      store.write(settled)
+      store.moveToHistory(record.run)
+    }
+    this.#active.delete(record.run)
+    return settled
+  }
+
+  /** Another daemon has it. */
+  forget(record: RunRecord): void {
+    const active = this.#active.get(record.run)
+    if (active?.phase === 'following') active.run.release()
+    this.#active.delete(record.run)
+  }
+
+  /** Lets go of every run; the children go on. Idempotent. */
+  releaseAll(): void {
+    for (const active of this.active) this.forget(recordOf(active))
+  }
+
+  #resume(record: RunRecord, adoption: ReturnType<typeof adoptionOf>): void {
+    switch (adoption.kind) {
+      case 'follow':
+        this.#follow({
+          ...record,
+          state: record.state === 'starting' ? 'running' : record.state,
+          child: adoption.child,
+        })
+        break
+      case 'never appeared':
+        this.#active.set(record.run, { phase: 'ended', record, appeared: false })
+        break
+      case 'ended': {
+        const exit: RunExit = this.#options.store.readExit(record.run) ?? record.exit ?? { kind: 'unknown' }
+        const ended = { ...record, exit, ended_at: record.ended_at ?? this.#options.clock.now() }
+        this.#active.set(record.run, { phase: 'ended', record: ended, appeared: true })
+      }
+    }
+  }
+
+  #follow(record: RunRecord & { child: ProcessIdentity }, own?: ChildProcess): void {
+    const { store, processes, clock, settings, logger, changed } = this.#options
+    const { timeout, outputLimit } = settings()
+    const surroundings = { store, processes, now: () => clock.now(), timeout, outputLimit }
+    const run = new Run(record, surroundings, (event) => this.#tell(run, event), own)
+    this.#active.set(record.run, { phase: 'following', record, run })
+    run.follow().catch((error: unknown) => {
+      // Following reads /proc and small files; should that ever fail, the run must not hold its slot unseen.
+      logger.error({ err: error, run: record.run }, 'run can no longer be followed; it is settled from its evidence')
+      this.#active.set(record.run, { phase: 'ended', record: run.record, appeared: true })
+      changed()
+    })
+  }
+
+  #tell(run: Run, event: RunEvent): void {
+    const { logger, changed } = this.#options
+    const { nid, run: name } = run.record
+    switch (event.kind) {
+      case 'orphaned':
+        logger.warn(
+          { nid, run: name, pids: event.pids },
+          'drush is gone but its backend goes on; its object stays taken',
+        )
+        break
+      case 'timed out':
+        logger.warn({ nid, run: name }, 'run is longer than [drush] timeout; it is being ended')
+        break
+      case 'ended':
+        this.#active.set(name, { phase: 'ended', record: run.record, appeared: true })
+        break
+    }
+    changed()
+  }
+}

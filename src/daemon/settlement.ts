@@ -1,0 +1,71 @@
+import type { RunTaskRows } from '../hostmaster/run-queries.js'
+import type { RunExit, RunOutcome, RunRecord } from '../runner/run-record.js'
+
+/** What is known of a run that has ended, from the operating system and from the database. */
+export interface RunEvidence {
+  record: Pick<RunRecord, 'run' | 'vid' | 'exit' | 'timed_out'>
+  /** Whether a child ever did anything: the run's shell noted its start. */
+  appeared: boolean
+  rows: RunTaskRows
+  /** What drush's own guard printed. */
+  refusal: 'already running' | 'not queued' | undefined
+}
+
+/**
+ * What follows from the evidence:
+ *
+ * - `final`: the task's row says how it went, or that it is not ours to say.
+ * - `fail`: drush died in the middle; the row is set to error, after a log row with `message`.
+ * - `not started`: drush never got to the task; whether that counts is for the attempts to say.
+ */
+export type Settlement =
+  | { kind: 'final'; outcome: Exclude<RunOutcome, 'not started' | 'outage'> }
+  | { kind: 'fail'; vid: number; message: string }
+  | { kind: 'not started' }
+
+/** The table of the design, "A run's life", in code. */
+export function settlementOf({ record, appeared, rows, refusal }: RunEvidence): Settlement {
+  if (rows.currentVid === undefined || !(rows.queued ?? rows.run)) return { kind: 'final', outcome: 'vanished' }
+  if (!appeared) {
+    // Nothing of drush ever ran: the daemon died before, or it gave the start up. That is not the task's fault.
+    return { kind: 'final', outcome: 'withdrawn' }
+  }
+  if (refusal !== undefined) return { kind: 'final', outcome: 'taken elsewhere' }
+  if (rows.run) {
+    switch (rows.run.status) {
+      case 1:
+        return { kind: 'final', outcome: 'success' }
+      case 2:
+        return { kind: 'final', outcome: 'error' }
+      case 3:
+        return { kind: 'final', outcome: 'warning' }
+      case -1:
+        return { kind: 'fail', vid: rows.run.vid, message: failureMessage(record) }
+      default:
+        // Queued again under the run's own vid: nobody but a person does that, and the poll finds it.
+        return { kind: 'final', outcome: 'taken elsewhere' }
+    }
+  }
+  if (rows.queued?.status === 0 && rows.currentVid === record.vid) return { kind: 'not started' }
+  return { kind: 'final', outcome: 'taken elsewhere' }
+}
+
+/** For clients of Aegir: how drush ended and which run it was, and never a word of its output. */
+function failureMessage(record: RunEvidence['record']): string {
+  const why = record.timed_out ? 'because it ran longer than the limit that skynet.conf sets ([drush] timeout)' : ''
+  return `Skynet: drush ${describeExit(record.exit)} before it had finished this task${why && ', '}${why} (run ${record.run}). What it had begun may be half done.`
+}
+
+export function describeExit(exit: RunExit | null): string {
+  switch (exit?.kind) {
+    case 'code':
+      return `exited with status ${exit.code}`
+    case 'signal':
+      return `was ended by signal ${exit.signal} (exit status ${128 + (SIGNAL_NUMBERS[exit.signal] ?? 0)})`
+    case 'unknown':
+    case undefined:
+      return 'was ended together with the shell that notes its exit status (signal and exit status unknown)'
+  }
+}
+
+const SIGNAL_NUMBERS: Record<string, number> = { HUP: 1, INT: 2, QUIT: 3, ABRT: 6, KILL: 9, SEGV: 11, TERM: 15 }

@@ -1,0 +1,200 @@
+import type { DatabaseConnection } from '../hostmaster/connection.js'
+import { deleteClaim, markTaskFailed, readRunTaskRows } from '../hostmaster/run-queries.js'
+import type { Conditions } from '../observe/conditions.js'
+import type { Logger } from '../observe/logger.js'
+import type { DrushHealth } from '../runner/drush-probe.js'
+import type { ProcessTable } from '../runner/process-table.js'
+import { machineFaultIn, readOutputEnd, refusalIn } from '../runner/run-output.js'
+import type { RunOutcome, RunRecord } from '../runner/run-record.js'
+import { OwnershipLost, type RunStore } from '../runner/run-store.js'
+import type { ActiveRun } from './active-run.js'
+import { MAX_ATTEMPTS, type Attempts } from './attempts.js'
+import type { Clock } from './clock.js'
+import { endDiskFault, isDiskFault, tellDiskFault } from './disk-fault.js'
+import type { DrushOutage } from './drush-outage.js'
+import { worksOn } from './foreign-runs.js'
+import { claimValue, type ClaimOrigin } from './run-claim.js'
+import type { RunKeeper } from './run-keeper.js'
+import { describeExit, settlementOf, type Settlement } from './settlement.js'
+
+/** drush prints its refusal last; nobody needs more of the output than this to find it. */
+const REFUSAL_BYTES = 65_536
+
+export interface SettlerOptions {
+  keeper: RunKeeper
+  store: RunStore
+  processes: ProcessTable
+  attempts: Attempts
+  outage: DrushOutage
+  origin: ClaimOrigin
+  clock: Clock
+  logger: Logger
+  conditions: Conditions
+  probe: () => Promise<DrushHealth>
+  /** The outcome of a run is final. */
+  settled: (record: RunRecord) => void
+}
+
+/** Gives every run that has ended its outcome: evidence, database, claim, record, log, in this order. */
+export class Settler {
+  readonly #options: SettlerOptions
+
+  #servedSince = Number.NEGATIVE_INFINITY
+
+  constructor(options: SettlerOptions) {
+    this.#options = options
+  }
+
+  /** The database serves us from now on; what was started before may have found it gone. */
+  servedAgain(): void {
+    this.#servedSince = this.#options.clock.now()
+  }
+
+  /**
+   * Settles what has ended. A run that cannot be settled now is tried again with the next call.
+   * @throws DatabaseError
+   */
+  async settleEnded(connection: DatabaseConnection): Promise<void> {
+    const { keeper, conditions } = this.#options
+    for (const active of keeper.active) {
+      try {
+        await this.#advance(connection, active)
+      } catch (error) {
+        if (error instanceof OwnershipLost) keeper.forget(active.record)
+        else if (isDiskFault(error)) tellDiskFault(conditions, error)
+        else throw error
+      }
+    }
+  }
+
+  async #advance(connection: DatabaseConnection, active: ActiveRun): Promise<void> {
+    switch (active.phase) {
+      case 'starting':
+      case 'following':
+      case 'judging':
+        return
+      case 'ended':
+        return this.#settle(connection, active.record, active.appeared)
+      case 'judged':
+        return this.#advance(connection, this.#judge(active.record, active.drushFault))
+      case 'decided': {
+        const { record, outcome, giveUp } = active
+        const task = { nid: record.nid, vid: record.vid, status: 0 as const }
+        if (giveUp !== undefined) await markTaskFailed(connection, task, giveUp, this.#options.clock.now())
+        return this.#conclude(connection, record, outcome)
+      }
+    }
+  }
+
+  async #settle(connection: DatabaseConnection, record: RunRecord, appeared: boolean): Promise<void> {
+    const settlement = await this.#decide(connection, record, appeared)
+    switch (settlement.kind) {
+      case 'final':
+        return this.#conclude(connection, record, settlement.outcome)
+      case 'fail': {
+        const task = { nid: record.nid, vid: settlement.vid, status: -1 as const }
+        const changed = await markTaskFailed(connection, task, settlement.message, this.#options.clock.now())
+        // Somebody else wrote the status between our reading and writing: look again with the next turn.
+        if (changed) await this.#conclude(connection, record, 'error')
+        return
+      }
+      case 'not started':
+        return this.#notStarted(connection, record)
+    }
+  }
+
+  /** drush left the task as it was: asks whether that can be the task's fault at all, and then drush. */
+  async #notStarted(connection: DatabaseConnection, record: RunRecord): Promise<void> {
+    const { keeper, store, outage, probe } = this.#options
+    // An outage of the database lies between start and end of the run, as far as we can tell: it is told already.
+    if ((record.started_at ?? record.planned_at) < this.#servedSince) {
+      return this.#advance(connection, keeper.decide(record, 'outage'))
+    }
+    // The run's shell notes its pid before it runs drush, and leaves where it cannot: a full disk, as a rule.
+    if (!store.readStarted(record.run)?.pid) return this.#advance(connection, keeper.decide(record, 'outage'))
+    // Load and database may be well again when drush is asked. A task that gives this reason twice in a row is not
+    // believed: one that always did would stop the queue for good.
+    const output = outage.lastFailure === record.nid ? '' : readOutputEnd(store.outputFile(record.run), REFUSAL_BYTES)
+    const fault = machineFaultIn(output)
+    if (fault !== undefined) return this.#advance(connection, this.#judge(record, fault))
+    keeper.judge(
+      record,
+      probe().then((health) => (health.works ? undefined : health.reason)),
+    )
+  }
+
+  async #decide(connection: DatabaseConnection, record: RunRecord, appeared: boolean): Promise<Settlement> {
+    const { store, processes } = this.#options
+    // A mark without a pid was made by a daemon, as a fence, and its time says nothing of the child.
+    const started = store.readStarted(record.run)
+    const startedAt = started && started.pid > 0 ? started.at : (record.started_at ?? record.planned_at)
+    const rows = await readRunTaskRows(connection, { nid: record.nid, vid: record.vid, startedAt })
+    const refusal =
+      record.exit?.kind === 'code' && record.exit.code === 1
+        ? refusalIn(lastLines(readOutputEnd(store.outputFile(record.run), REFUSAL_BYTES)))
+        : undefined
+    const settlement = settlementOf({ record, appeared, rows, refusal })
+    if (settlement.kind !== 'fail') return settlement
+    // The row may be that of an operator's drush which took the task in the same second, while ours died unheard.
+    const worker = processes.list().find(({ pid }) => worksOn(processes.args(pid), record) && processes.isOurs(pid))
+    return worker ? { kind: 'final', outcome: 'taken elsewhere' } : settlement
+  }
+
+  /** drush never got to the task; `drushFault` says what is wrong with drush itself, undefined that nothing is. */
+  #judge(record: RunRecord, drushFault: string | undefined): ActiveRun {
+    const { attempts, outage, logger, clock, keeper } = this.#options
+    const verdict = outage.failed(record.nid, drushFault)
+    const fields = { nid: record.nid, vid: record.vid, run: record.run }
+    if (verdict.kind === 'outage') {
+      if (verdict.new) {
+        const reason = outage.state.kind === 'out' ? outage.state.reason : ''
+        logger.warn({ reason }, 'drush does not work; nothing is started until it does, and no task is blamed')
+      }
+      return keeper.decide(record, 'outage')
+    }
+    const reason = `drush ${describeExit(record.exit)} without having begun the task`
+    const parked = attempts.count(record, reason, clock.now())
+    if (parked) {
+      const until = new Date(parked.until).toISOString()
+      logger.warn({ ...fields, attempt: parked.attempts, until, reason }, 'task is parked')
+      return keeper.decide(record, 'not started')
+    }
+    const message = `Skynet: drush was started ${MAX_ATTEMPTS} times for this task and never began it; the last time it ${describeExit(record.exit)} (run ${record.run}). Drush itself works. Mend the cause and retry the task.`
+    logger.warn({ ...fields, attempt: MAX_ATTEMPTS, reason }, 'task is given up; it shows as failed in Aegir')
+    return keeper.decide(record, 'not started', message)
+  }
+
+  async #conclude(connection: DatabaseConnection, record: RunRecord, outcome: RunOutcome): Promise<void> {
+    const { keeper, origin, outage, attempts, logger, settled, conditions } = this.#options
+    await deleteClaim(connection, { vid: record.vid, value: claimValue(origin, record.run) })
+    const final = keeper.settle(record, outcome)
+    endDiskFault(conditions)
+    if (outcome !== 'not started' && outcome !== 'outage') attempts.forget(record.nid)
+    if (outcome === 'success' || outcome === 'warning' || outcome === 'error') {
+      if (outage.gotThrough()) logger.info('drush works again')
+    }
+    logger[outcome === 'withdrawn' ? 'debug' : 'info'](
+      {
+        nid: final.nid,
+        vid: final.vid,
+        rid: final.rid,
+        type: final.type,
+        object: final.object,
+        run: final.run,
+        pid: final.child?.pid,
+        outcome,
+        duration_ms:
+          final.started_at === null || final.ended_at === null ? null : Math.max(0, final.ended_at - final.started_at),
+        exit_code: final.exit?.kind === 'code' ? final.exit.code : null,
+        signal: final.exit?.kind === 'signal' ? final.exit.signal : null,
+      },
+      'task ended',
+    )
+    settled(final)
+  }
+}
+
+/** A refusing drush says nothing after its refusal; a task that merely ran a refused one inside itself goes on. */
+function lastLines(output: string): string {
+  return output.trimEnd().split('\n').slice(-2).join('\n')
+}

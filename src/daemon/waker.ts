@@ -1,0 +1,27 @@
+import type { Clock } from './clock.js'
+
+/** The wait between two turns of a loop, which anybody may cut short. A wake-up between two waits is not lost. */
+export class Waker {
+  readonly #clock: Clock
+  #awake = false
+  #abort: AbortController | undefined
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  wake(): void {
+    this.#awake = true
+    this.#abort?.abort()
+  }
+
+  /** Resolves after `ms`, or at once when woken during or since the last wait. */
+  async wait(ms: number): Promise<void> {
+    if (!this.#awake && ms > 0) {
+      this.#abort = new AbortController()
+      await this.#clock.pause(ms, this.#abort.signal)
+      this.#abort = undefined
+    }
+    this.#awake = false
+  }
+}

@@ -1,0 +1,77 @@
+import { pino, stdSerializers, type DestinationStream, type Logger } from 'pino'
+import pretty from 'pino-pretty'
+import { destination, type LogDestination } from './log-destination.js'
+
+export type { Logger }
+
+export interface LogSettings {
+  level: string
+  /** `auto`: pretty on a terminal, else JSON. */
+  format: 'auto' | 'pretty' | 'json'
+  /** null: standard output. */
+  file: string | null
+}
+
+export interface DaemonLog {
+  logger: Logger
+  /** Opens the file anew, after somebody (logrotate) moved it away. */
+  reopen: () => void
+  /** Writes what is still in memory; for the last moment of a process. */
+  flush: () => void
+}
+
+/** The levels, most talkative first: USR1 goes one notch towards the first, USR2 towards the last. */
+export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const
+
+/** The level a notch more (`-1`) or less (`+1`) talkative; the outermost ones stay. */
+export function notch(level: string, by: -1 | 1): string {
+  const at = LOG_LEVELS.findIndex((known) => known === level)
+  return LOG_LEVELS[Math.min(Math.max(at + by, 0), LOG_LEVELS.length - 1)] ?? 'info'
+}
+
+/**
+ * The daemon's log: one JSON object a line, constant messages, everything that varies in fields. It lives in this
+ * process (no worker thread), so that it works when the package has been replaced underneath.
+ */
+export function openLog(settings: LogSettings, isTerminal: boolean): DaemonLog {
+  const target: LogDestination = destination(settings.file)
+  const isPretty = settings.format === 'pretty' || (settings.format === 'auto' && settings.file === null && isTerminal)
+  const stream: DestinationStream = isPretty
+    ? pretty({
+        destination: target.stream,
+        colorize: isTerminal && process.env['NO_COLOR'] === undefined,
+        ignore: 'hostname',
+        translateTime: 'SYS:HH:MM:ss',
+        singleLine: true,
+      })
+    : target.stream
+  const logger = pino(
+    {
+      level: settings.level,
+      // No pid of ours on every line: `pid` is the run's, and the first line says whose log this is.
+      base: null,
+      timestamp: () => `,"time":"${new Date().toISOString()}"`,
+      formatters: { level: (label) => ({ level: label }) },
+      serializers: { err: serializeError },
+    },
+    stream,
+  )
+  return { logger, reopen: target.reopen, flush: target.flush }
+}
+
+/**
+ * Of an error its name, code, message and causes. Drivers hang the statement, its values and the connection's settings
+ * on theirs, and the password is one of those.
+ */
+function serializeError(error: unknown): unknown {
+  if (!(error instanceof Error)) return String(error)
+  const { type, message, stack } = stdSerializers.err(new Error(error.message))
+  const { code } = error as Error & { code?: unknown }
+  return {
+    type: error.name === 'Error' ? type : error.name,
+    ...(code === undefined ? {} : { code }),
+    message,
+    ...(error.cause === undefined ? {} : { cause: serializeError(error.cause) }),
+    ...(code === undefined && error.name !== 'DatabaseError' ? { stack: error.stack ?? stack } : {}),
+  }
+}
