@@ -1,0 +1,47 @@
+import { ConfigError } from '../config/config-error.js'
+import { loadConfig, type Flags } from '../config/load.js'
+import { SkynetError } from '../config/skynet-error.js'
+
+export interface ConfigVerbOptions {
+  /** skynet.conf; default `~/config/skynet/skynet.conf`. */
+  file?: string | undefined
+  json?: boolean | undefined
+  flags?: Flags
+}
+
+/** What a verb touches of its surroundings. `out` and `err` get whole texts that end in a newline. */
+export interface VerbIo {
+  out: (text: string) => void
+  err: (text: string) => void
+  environment: NodeJS.ProcessEnv
+  /** Default: as the environment says. */
+  home?: string
+}
+
+/** `skynet config check`: whether the configuration is right; returns the exit status. */
+export async function configCheck(options: ConfigVerbOptions, io: VerbIo): Promise<number> {
+  const loaded = await loadConfigOrReport(options, io)
+  if (typeof loaded === 'number') return loaded
+  const { file, files } = loaded
+  if (options.json) io.out(`${JSON.stringify({ ok: true, file, files, faults: [] })}\n`)
+  else
+    io.out(
+      `The configuration is right: ${files.length > 0 ? files.join(', ') : `${file} is missing, and not needed`}\n`,
+    )
+  return 0
+}
+
+/** The configuration, or the exit status after having said what is wrong with it. */
+export async function loadConfigOrReport({ file, json, flags = {} }: ConfigVerbOptions, io: VerbIo) {
+  try {
+    const { environment, home } = io
+    return await loadConfig({ file, flags, environment, ...(home === undefined ? {} : { home }) })
+  } catch (error) {
+    if (!(error instanceof SkynetError)) throw error
+    const { code, message, remedy = null, exitStatus } = error
+    const faults = error instanceof ConfigError ? error.faults : [{ at: null, message }]
+    if (json) io.out(`${JSON.stringify({ ok: false, code, faults, remedy })}\n`)
+    else io.err(`${message}\n${remedy === null ? '' : `\n${remedy}\n`}`)
+    return exitStatus
+  }
+}

@@ -1,0 +1,251 @@
+import { readFileSync } from 'node:fs'
+import { Command, CommanderError, Option } from 'commander'
+import type { ConfigVerbOptions, VerbIo } from './config-check.js'
+import { SkynetError } from '../config/skynet-error.js'
+
+/** What a verb may use of the process that it runs in. */
+export interface VerbContext {
+  version: string
+  environment: NodeJS.ProcessEnv
+}
+
+/** Runs the command line. @returns the exit status. */
+export async function main(argv: string[]): Promise<number> {
+  forgiveLostReaders()
+  const version = packageVersion()
+  const context: VerbContext = { version, environment: process.env }
+  let status = 0
+  const program = commandTree(context, (code) => (status = code))
+  try {
+    await program.parseAsync(argv)
+    return status
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
+    return report(error)
+  }
+}
+
+/** `skynet status | head -1` is no failure: what nobody reads any more is not said, and that is all. */
+function forgiveLostReaders(): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error
+    })
+  }
+}
+
+/** Says what happened and what to do on standard error. @returns the exit status. */
+function report(error: unknown): number {
+  if (error instanceof SkynetError) {
+    process.stderr.write(`skynet: ${error.message}\n${error.remedy === undefined ? '' : `${error.remedy}\n`}`)
+    return error.exitStatus
+  }
+  process.stderr.write(`skynet: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`)
+  return 1
+}
+
+/** Every verb with its options and help. A verb's code is loaded only when it runs: `--version` needs none of it. */
+export function commandTree(context: VerbContext, done: (status: number) => void): Command {
+  const program = new Command('skynet')
+    .description('Runs the task queue of Aegir: finds waiting tasks at once, runs each exactly once, explains itself.')
+    .version(context.version, '-V, --version', 'print the version')
+    .exitOverride()
+    .showSuggestionAfterError()
+    .showHelpAfterError('The verbs and their options: skynet --help, skynet help <verb>')
+    .configureHelp({ sortSubcommands: false })
+    .helpCommand('help [verb]', 'print the help of a verb')
+    .addHelpText('after', example('skynet queued', 'runs the queue in the foreground'))
+    .addHelpText('after', EXIT_STATUSES)
+
+  program
+    .command('queued')
+    .alias('q')
+    .description('the daemon: runs the queue, in the foreground')
+    .addOption(configFileOption())
+    .option('-v, --verbose', 'log more (level debug)')
+    .option('--daemon', 'detach; returns when the daemon leads or stands by, or says why it does not')
+    .option('--once', 'drain the queue, then leave')
+    .option('--wait', 'wait for a missing or bad configuration or an unreachable database instead of leaving')
+    .option('--no-standby', 'leave with status 75 where another daemon leads, instead of waiting to take over')
+    .option('--allow-root', 'run as root (containers and tests; drush itself refuses root)')
+    .option('--set <section.key=value>', 'set a key of skynet.conf for this run; may be given more than once', collect)
+    .addHelpText('after', example('skynet queued --wait', 'what the Supervisor program runs'))
+    .addHelpText('after', SIGNALS)
+    .action(async (options: Record<string, unknown>) => {
+      const { queued } = await import('./queued.js')
+      done(await queued({ set: [], ...options } as never, context))
+    })
+
+  program
+    .command('status')
+    .description('what the daemon is doing, and why not more')
+    .addOption(configFileOption())
+    .option('--json', 'print JSON')
+    .addHelpText('after', example('skynet status --json | jq .waiting.count', 'how many tasks wait'))
+    .addHelpText('after', '\nExit status: 0 all is well; 1 something needs attention; 69 no daemon is running')
+    .action(async (options: Record<string, unknown>) => {
+      const { status } = await import('./status.js')
+      done(await status(options, context))
+    })
+
+  program
+    .command('pause')
+    .description('start no more tasks; those that run go on. A restart does not resume')
+    .addOption(configFileOption())
+    .option('--reason <text>', 'why, for whoever asks later')
+    .addHelpText('after', example('skynet pause --reason "database maintenance"', 'until skynet resume'))
+    .action(async (options: Record<string, unknown>) => {
+      const { pause } = await import('./pause.js')
+      done(await pause({ reason: '', ...options }, context))
+    })
+
+  program
+    .command('resume')
+    .description('go on after skynet pause, or after the pause of a first start')
+    .addOption(configFileOption())
+    .addHelpText('after', example('skynet resume', 'starts the waiting tasks'))
+    .action(async (options: Record<string, unknown>) => {
+      const { resume } = await import('./pause.js')
+      done(await resume(options, context))
+    })
+
+  program
+    .command('fail <nid>')
+    .description('mark a stuck task as failed: one that is processing while no process of it is alive')
+    .addOption(configFileOption())
+    .requiredOption('--reason <text>', 'why; it stands in the log of the task, where clients of Aegir see it')
+    .option('--json', 'print JSON')
+    .addHelpText('after', example('skynet fail 130 --reason "the server lost power"', 'then retry it in Aegir'))
+    .action(async (nid: string, options: Record<string, unknown>) => {
+      const { fail } = await import('./fail.js')
+      done(await fail(nid, options as never, context))
+    })
+
+  program
+    .command('doctor')
+    .description('look at all that an administrator would look at, and say what to do; changes nothing')
+    .addOption(configFileOption())
+    .option('--json', 'print JSON')
+    .option('--supervisor-dir <folder>', "folder of Supervisor's programs", '/etc/supervisor/conf.d')
+    .option('--logrotate-dir <folder>', "folder of logrotate's configuration", '/etc/logrotate.d')
+    .addHelpText('after', example('sudo -u aegir skynet doctor', 'exit status 0, 1 (warnings) or 2 (failures)'))
+    .action(async (options: Record<string, unknown>) => {
+      const { doctor } = await import('./doctor.js')
+      done(await doctor(options as never, context))
+    })
+
+  program
+    .command('setup')
+    .description('put the queue of an Aegir under Skynet: module, configuration, Supervisor; or all of it back')
+    .option('--user <name>', 'the user that owns Aegir', 'aegir')
+    .option('--dry-run', 'list what would be done, change nothing')
+    .option('--remove', 'drain, stop, and put back what setup has changed')
+    .option('--systemd', 'print a systemd unit instead of using Supervisor')
+    .option('--supervisor-dir <folder>', "folder of Supervisor's programs", '/etc/supervisor/conf.d')
+    .option('--log <file>', "the daemon's log under Supervisor (default: in /var/log/aegir, or /var/log/supervisor)")
+    .option('--record <file>', 'where setup notes what it did (default: /var/lib/skynet/setup-USER.json)')
+    .addHelpText('after', example('sudo skynet setup --dry-run', 'what it would do, step by step'))
+    .action(async (options: Record<string, unknown>) => {
+      const { setup } = await import('./setup.js')
+      done(
+        await setup({ record: `/var/lib/skynet/setup-${String(options['user'])}.json`, ...options } as never, context),
+      )
+    })
+
+  program
+    .command('why <nid>')
+    .description('in one sentence, why a task is not running, or what became of it')
+    .addOption(configFileOption())
+    .option('--json', 'print JSON')
+    .addHelpText('after', example('skynet why 130', 'the task whose node is 130'))
+    .action(async (nid: string, options: Record<string, unknown>) => {
+      const { why } = await import('./why.js')
+      done(await why(nid, options, context))
+    })
+
+  program
+    .command('plan')
+    .description('what would run side by side now, what would wait and why; starts nothing')
+    .addOption(configFileOption())
+    .option('--slots <number>', 'with so many slots (default: those that there are)')
+    .option('--json', 'print JSON')
+    .addHelpText('after', example('skynet plan --slots 4', 'what four slots would bring'))
+    .action(async (options: Record<string, unknown>) => {
+      const { planVerb } = await import('./plan.js')
+      done(await planVerb(options, context))
+    })
+
+  program
+    .command('scale <slots>')
+    .description('run so many tasks at the same time, until the next restart')
+    .addOption(configFileOption())
+    .addHelpText('after', example('skynet scale 4', 'for good: [queue] concurrent_tasks in local.skynet.conf'))
+    .action(async (slots: string, options: Record<string, unknown>) => {
+      const { scale } = await import('./scale.js')
+      done(await scale(slots, options, context))
+    })
+
+  const config = program.command('config').description('the configuration').exitOverride()
+  config
+    .command('check')
+    .description('check skynet.conf, its permissions and all its keys')
+    .addOption(configFileOption())
+    .option('--json', 'print JSON')
+    .addHelpText('after', example('skynet config check', 'before a restart'))
+    .action(async (options: Record<string, unknown>) => {
+      const { configCheck } = await import('./config-check.js')
+      done(await configCheck(configOptions(options), ioOf(context)))
+    })
+  config
+    .command('show')
+    .description('the configuration in force, and where each value comes from; secrets are masked')
+    .addOption(configFileOption())
+    .option('--json', 'print JSON')
+    .addHelpText('after', example('skynet config show', 'every key with its origin'))
+    .action(async (options: Record<string, unknown>) => {
+      const { configShow } = await import('./config-show.js')
+      done(await configShow(configOptions(options), ioOf(context)))
+    })
+  return program
+}
+
+const EXIT_STATUSES = `
+Exit status:
+  0 done; 1 failed; 2 wrong usage; 69 database or daemon not reachable;
+  75 already running; 77 not allowed; 78 bad configuration`
+
+const SIGNALS = `
+Signals:
+  TERM  leave at once; running tasks go on and the next start adopts them
+  INT   leave when the running tasks have ended; a second INT leaves at once
+  HUP   read the configuration again and reopen the log
+  USR1  log more (one level); USR2 logs less`
+
+function configFileOption(): Option {
+  return new Option('-c, --config_file <file>', 'skynet.conf (default: ~/config/skynet/skynet.conf)')
+}
+
+function collect(value: string, before: string[] = []): string[] {
+  return [...before, value]
+}
+
+function example(command: string, what: string): string {
+  return `\nExample:\n  ${command}   # ${what}`
+}
+
+function configOptions({ config_file, json }: Record<string, unknown>): ConfigVerbOptions {
+  return { file: config_file as string | undefined, json: json === true }
+}
+
+function ioOf({ environment }: VerbContext): VerbIo {
+  return {
+    out: (text) => process.stdout.write(text),
+    err: (text) => process.stderr.write(text),
+    environment,
+  }
+}
+
+function packageVersion(): string {
+  const file = new URL('../../package.json', import.meta.url)
+  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version
+}
