@@ -1,0 +1,138 @@
+import assert from 'node:assert/strict'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, test } from 'node:test'
+import { adoptionOf } from '../../src/runner/adoption.js'
+import { ProcessTable, type ProcessIdentity } from '../../src/runner/process-table.js'
+import type { RunRecord } from '../../src/runner/run-record.js'
+import { RunStore } from '../../src/runner/run-store.js'
+import { Run, type RunEvent } from '../../src/runner/run.js'
+import { sessionState } from '../../src/runner/run-session.js'
+
+const RUN = '20261120T120000000Z-7-70'
+
+let dir: string
+let proc: string
+let store: RunStore
+let processes: ProcessTable
+let self: ProcessIdentity
+
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), 'skynet-adoption-'))
+  proc = join(dir, 'proc')
+  mkdirSync(join(proc, 'sys/kernel/random'), { recursive: true })
+  writeFileSync(join(proc, 'sys/kernel/random/boot_id'), 'this-boot\n')
+  writeFileSync(join(dir, 'machine-id'), 'this-machine\n')
+  store = new RunStore(join(dir, 'state'))
+  processes = new ProcessTable(proc, join(dir, 'machine-id'))
+  self = { machine: 'this-machine', boot: 'this-boot', pid: 10, started: 5 }
+})
+afterEach(() => rmSync(dir, { recursive: true }))
+
+/** A process in our own /proc. */
+function live(pid: number, { started = 100, session = pid, state = 'S', args = ['sh'] } = {}): void {
+  mkdirSync(join(proc, String(pid)), { recursive: true })
+  const fields = [state, 1, pid, session, ...Array<number>(15).fill(0), started, 0]
+  writeFileSync(join(proc, String(pid), 'stat'), `${pid} (a ) (name) ${fields.join(' ')}`)
+  writeFileSync(join(proc, String(pid), 'cmdline'), args.map((arg) => `${arg}\0`).join(''))
+}
+
+const dies = (pid: number) => rmSync(join(proc, String(pid)), { recursive: true })
+const child = (more: Partial<ProcessIdentity> = {}): ProcessIdentity => ({ ...self, pid: 50, started: 100, ...more })
+
+function record(more: Partial<RunRecord> = {}): RunRecord {
+  const made: RunRecord = {
+    version: 1,
+    run: RUN,
+    nid: 7,
+    vid: 70,
+    type: 'verify',
+    rid: 1,
+    object: 'o',
+    footprint: null,
+    state: 'running',
+    owner: self,
+    child: child(),
+    planned_at: 0,
+    started_at: 0,
+    ended_at: null,
+    settled_at: null,
+    timed_out: false,
+    exit: null,
+    outcome: null,
+    ...more,
+  }
+  store.create(made)
+  return made
+}
+
+const shellOfRun = () => ['/bin/sh', '-c', 'text', 'skynet-run', store.directory(RUN), '0', '22', 'drush']
+
+test('a run with a child is followed, whether or not the child lives: its session may', () => {
+  assert.deepEqual(adoptionOf(record(), store, processes), { kind: 'follow', child: child() })
+})
+
+test('a run of an earlier boot has ended, or never was', () => {
+  const owner = { ...self, boot: 'earlier' }
+  assert.deepEqual(adoptionOf(record({ owner }), store, processes), { kind: 'ended' })
+  const childless = record({ owner, child: null, state: 'starting' })
+  assert.deepEqual(adoptionOf(childless, store, processes), { kind: 'never appeared' })
+  writeFileSync(join(store.directory(RUN), 'started'), '50\n')
+  assert.deepEqual(adoptionOf(childless, store, processes), { kind: 'ended' })
+})
+
+test('a run without a child never appeared once its fence is up, and its shell, should it still come, starts no drush', () => {
+  const planned = record({ child: null, state: 'starting' })
+  assert.deepEqual(adoptionOf(planned, store, processes), { kind: 'never appeared' })
+  assert.ok(existsSync(join(store.directory(RUN), 'started')))
+  assert.deepEqual(adoptionOf(planned, store, processes), { kind: 'never appeared' }, 'and so the next time')
+})
+
+test('a run whose shell came up before its daemon could note it is followed by its arguments, then by its own note', () => {
+  const planned = record({ child: null, state: 'starting' })
+  writeFileSync(join(store.directory(RUN), 'started'), '50\n')
+  live(50, { args: shellOfRun() })
+  assert.deepEqual(adoptionOf(planned, store, processes), { kind: 'follow', child: child() })
+  dies(50)
+  assert.deepEqual(adoptionOf(planned, store, processes), { kind: 'follow', child: child({ started: 0 }) })
+})
+
+test('a child that ends between the look and the adoption leads to an ended run with its exit status', async () => {
+  live(50, { args: shellOfRun() })
+  const found = adoptionOf(record(), store, processes)
+  assert.equal(found.kind, 'follow')
+  writeFileSync(join(store.directory(RUN), 'exit'), '1\n')
+  dies(50)
+  const events: RunEvent[] = []
+  const surroundings = { store, processes, now: () => 99, outputLimit: 1e6, timeout: null }
+  const run = new Run({ ...record(), child: child() }, surroundings, (event) => events.push(event))
+  await run.follow()
+  assert.deepEqual(events, [{ kind: 'ended' }])
+  assert.deepEqual([run.record.state, run.record.ended_at, run.record.exit], ['ended', 99, { kind: 'code', code: 1 }])
+})
+
+test('a session is empty when the pid is another program’s, of another boot or machine, or a zombie’s', () => {
+  live(50, { started: 101, args: ['drush'] })
+  assert.equal(sessionState(processes, child()).kind, 'empty')
+  live(50, { args: ['drush'] })
+  assert.equal(sessionState(processes, child()).kind, 'main alive')
+  assert.equal(sessionState(processes, child({ boot: 'earlier' })).kind, 'empty')
+  assert.equal(sessionState(processes, child({ machine: 'another' })).kind, 'empty')
+  live(50, { state: 'Z' })
+  assert.equal(sessionState(processes, child()).kind, 'empty')
+})
+
+test('a session whose leader is gone is orphaned while drush or provision of it live, and only then', () => {
+  live(51, { session: 50, started: 120, args: ['php', 'provision.php', 'provision-verify'] })
+  live(52, { session: 50, started: 120, args: ['php', 'drush.php', '@hostmaster', 'hosting-task', '7'] })
+  live(53, { session: 50, started: 130, args: ['ssh-agent'] })
+  live(54, { session: 54, args: ['php', 'drush.php', 'hosting-task', '7'] })
+  live(55, { session: 50, started: 140, state: 'Z', args: ['drush'] })
+  const state = sessionState(processes, child())
+  assert.ok(state.kind === 'orphans')
+  assert.deepEqual(state.processes.map(({ pid }) => pid).sort(), [51, 52])
+  dies(51)
+  dies(52)
+  assert.equal(sessionState(processes, child()).kind, 'empty', 'an agent that the task left behind holds nothing')
+})

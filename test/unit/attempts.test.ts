@@ -1,0 +1,58 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Attempts, MAX_ATTEMPTS, RECALL } from '../../src/daemon/attempts.js'
+
+const MINUTE = 60_000
+const task = { nid: 7, vid: 70 }
+
+test('the waits are 30 s, 2 min, 10 min, then an hour, and the fifth attempt is the last', () => {
+  const attempts = new Attempts()
+  const waits: (number | undefined)[] = []
+  let now = 1_000_000
+  for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
+    const parked = attempts.count(task, 'why', now)
+    waits.push(parked && parked.until - now)
+    now = parked?.until ?? now
+  }
+  assert.deepEqual(waits, [MINUTE / 2, 2 * MINUTE, 10 * MINUTE, 60 * MINUTE, undefined])
+  assert.equal(MAX_ATTEMPTS, 5)
+  assert.equal(attempts.parked(7), undefined)
+  assert.ok(now - 1_000_000 < RECALL, 'all of them are recalled after a restart')
+})
+
+test('a task that is queued anew, under another vid, begins anew', () => {
+  const attempts = new Attempts()
+  attempts.count(task, 'why', 0)
+  attempts.count(task, 'why', 0)
+  assert.equal(attempts.parked(7)?.attempts, 2)
+  assert.equal(attempts.count({ nid: 7, vid: 71 }, 'why', 0)?.attempts, 1)
+})
+
+test('attempts are those of one task, and forgotten when it got through or no longer waits', () => {
+  const attempts = new Attempts()
+  attempts.count(task, 'why', 0)
+  attempts.count({ nid: 8, vid: 80 }, 'why', 0)
+  attempts.count({ nid: 9, vid: 90 }, 'why', 0)
+  attempts.forget(8)
+  attempts.keepOnly(new Map([[7, { vid: 70 }], [9, { vid: 91 }]])) // prettier-ignore
+  assert.deepEqual(
+    attempts.list().map(({ nid }) => nid),
+    [7],
+  )
+})
+
+test('after a restart the attempts of earlier daemons are recalled: outages do not count, and a success forgets', () => {
+  const attempts = new Attempts()
+  attempts.count({ nid: 1, vid: 10 }, 'of before', 0)
+  const run = (nid: number, outcome: string, ended_at: number) => ({ nid, vid: nid * 10, outcome, ended_at })
+  attempts.recall([
+    run(7, 'not started', 1_000),
+    run(8, 'not started', 1_500),
+    run(7, 'outage', 2_000),
+    run(8, 'success', 2_500),
+    run(7, 'not started', 40_000),
+  ])
+  assert.deepEqual(attempts.list(), [
+    { nid: 7, vid: 70, attempts: 2, until: 40_000 + 2 * MINUTE, reason: 'drush did not begin it' },
+  ])
+})

@@ -1,0 +1,176 @@
+import assert from 'node:assert/strict'
+import { beforeEach, describe, test } from 'node:test'
+import { QueueReader } from '../../src/daemon/queue-reader.js'
+import type { DatabaseConnection } from '../../src/hostmaster/connection.js'
+
+const MINUTE = 60_000
+
+interface Row {
+  nid: number
+  vid: number
+  status: number
+  current: boolean
+}
+
+/** Aegir's tables as far as the reader asks for them; it counts what it is asked. */
+class FakeTables {
+  rows: Row[] = []
+  server = 'one'
+  asked: string[] = []
+
+  add(vid: number, status = 0, { nid = vid, current = true } = {}): void {
+    for (const row of this.rows) if (row.nid === nid) row.current = false
+    this.rows.push({ nid, vid, status, current })
+  }
+
+  set(vid: number, status: number): void {
+    for (const row of this.rows) if (row.vid === vid) row.status = status
+  }
+
+  get connection(): DatabaseConnection {
+    const rows = (statement: string, values: number[]) => Promise.resolve(this.#answer(statement, values))
+    return { rows } as unknown as DatabaseConnection
+  }
+
+  #answer(statement: string, [low = 0, high = Infinity]: number[]): unknown[] {
+    const current = this.rows.filter((row) => row.current)
+    if (statement.includes("'overlap'")) {
+      this.asked.push('poll')
+      const known = current.filter(({ vid, status }) => vid > low && vid <= high && status === 0)
+      const text = (value: string | number) => Buffer.from(String(value))
+      return [
+        { kind: 'max', name: null, number: Math.max(0, ...this.rows.map(({ vid }) => vid)), text: null },
+        { kind: 'server', name: null, number: null, text: text(this.server) },
+        { kind: 'overlap', name: text(known.length), number: known.reduce((sum, { vid }) => sum + vid, 0), text: null },
+      ]
+    }
+    if (statement.includes('hosting_task_arguments')) return []
+    const isRange = statement.includes('t.vid <= ?')
+    this.asked.push(isRange ? `range ${low}-${high}` : `above ${low}`)
+    return current
+      .filter(({ vid, status }) => vid > low && (!isRange || (vid <= high && (status === 0 || status === -1))))
+      .map(({ nid, vid, status }) => ({
+        nid,
+        vid,
+        status,
+        type: 'verify',
+        rid: 1,
+        changed: 0,
+        context: null,
+        title: null,
+      }))
+  }
+}
+
+let tables: FakeTables
+let reader: QueueReader
+
+beforeEach(() => {
+  tables = new FakeTables()
+  reader = new QueueReader()
+})
+
+async function poll(now: number): Promise<string[]> {
+  tables.asked = []
+  await reader.poll(tables.connection, 'skynet:lock', now)
+  return tables.asked
+}
+
+function waiting(): number[] {
+  return [...reader.mirror.waiting.keys()].sort((a, b) => a - b)
+}
+
+describe('the reader', () => {
+  test('knows the whole queue after the first poll, whatever its length', async () => {
+    for (const vid of [5, 30_000, 70_000]) tables.add(vid)
+    await poll(0)
+    assert.equal(reader.complete, true)
+    assert.deepEqual(waiting(), [5, 30_000, 70_000])
+  })
+
+  test('asks one statement while nothing changes', async () => {
+    tables.add(5)
+    await poll(0)
+    assert.deepEqual(await poll(500), ['poll'])
+    assert.deepEqual(await poll(1_000), ['poll'])
+  })
+
+  test('finds what is new above the mark, and forgets what has got a newer revision', async () => {
+    tables.add(5)
+    await poll(0)
+    tables.add(8)
+    assert.deepEqual(await poll(500), ['poll', 'above 5'])
+    assert.deepEqual(waiting(), [5, 8])
+    tables.add(9, -1, { nid: 5 })
+    await poll(1_000)
+    assert.deepEqual([waiting(), [...reader.mirror.processing.keys()]], [[8], [5]])
+  })
+
+  test('finds a lower vid that commits late, and a cancelling under the same vid, by the window alone', async () => {
+    for (const vid of [5_000, 5_010]) tables.add(vid)
+    await poll(0)
+    tables.add(4_200)
+    assert.deepEqual(await poll(500), ['poll', 'range 4010-5010'])
+    assert.deepEqual(waiting(), [4_200, 5_000, 5_010])
+    tables.set(5_000, 3)
+    await poll(1_000)
+    assert.deepEqual(waiting(), [4_200, 5_010])
+  })
+
+  test('finds one below the window within ten minutes, in steps that poll after poll takes one of', async () => {
+    tables.add(100_000, 1)
+    await poll(0)
+    tables.add(50)
+    assert.deepEqual(await poll(9 * MINUTE), ['poll'])
+    assert.deepEqual(waiting(), [])
+    const steps: string[][] = []
+    for (let count = 0; count < 6; count += 1) steps.push(await poll(10 * MINUTE + 500 * count))
+    assert.deepEqual(steps[0], ['poll', 'range 0-20000'])
+    assert.deepEqual(waiting(), [50])
+    assert.deepEqual(steps[4], ['poll', 'range 80000-100000'])
+    assert.deepEqual(steps[5], ['poll'])
+  })
+
+  test('reads everything again after a reconnect, without a doubt about what it knows', async () => {
+    tables.add(30_000)
+    await poll(0)
+    tables.add(7)
+    reader.reconnected()
+    assert.deepEqual(await poll(500), ['poll', 'range 0-20000'])
+    assert.equal(reader.complete, true)
+    assert.deepEqual(waiting(), [7, 30_000])
+  })
+
+  test('begins anew when the highest vid fell: the database was restored', async () => {
+    for (const vid of [40_000, 50_000]) tables.add(vid)
+    await poll(0)
+    tables.rows = []
+    tables.add(300)
+    await poll(500)
+    assert.deepEqual([reader.complete, waiting(), reader.mirror.mark], [true, [300], 300])
+  })
+
+  test('begins anew when another server or database answers, though its highest vid is higher', async () => {
+    tables.add(100)
+    await poll(0)
+    tables.rows = []
+    tables.server = 'two'
+    for (const vid of [60, 60_000]) tables.add(vid)
+    await poll(500)
+    assert.deepEqual([reader.complete, waiting()], [true, [60, 60_000]])
+  })
+
+  test('is not complete when the first reading fails half-way, and is after the next', async () => {
+    for (const vid of [10, 50_000]) tables.add(vid)
+    const { connection } = tables
+    let left = 3
+    const failing = {
+      rows: (statement: string, values: number[]) =>
+        (left -= 1) < 0 ? Promise.reject(new Error('gone')) : connection.rows(statement, values),
+    } as unknown as DatabaseConnection
+    await assert.rejects(reader.poll(failing, 'skynet:lock', 0), /gone/)
+    assert.equal(reader.complete, false)
+    await poll(500)
+    assert.deepEqual([reader.complete, waiting()], [true, [10, 50_000]])
+  })
+})

@@ -1,0 +1,216 @@
+import assert from 'node:assert/strict'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, test } from 'node:test'
+import { runName, taskOfRunName, type RunRecord } from '../../src/runner/run-record.js'
+import { OwnershipLost, RunStore, exitOfShellStatus, isReadable } from '../../src/runner/run-store.js'
+
+let folder: string
+let store: RunStore
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'skynet-store-'))
+  store = new RunStore(join(folder, 'state'))
+})
+afterEach(() => rmSync(folder, { recursive: true, force: true }))
+
+const OWNER = { machine: 'm', boot: 'b', pid: 10, started: 1 }
+
+function record(nid = 130, change: Partial<RunRecord> = {}): RunRecord {
+  return {
+    version: 1,
+    run: runName({ nid, vid: nid + 5 }, Date.UTC(2026, 10, 20, 22, 46, 8, 123)),
+    nid,
+    vid: nid + 5,
+    type: 'verify',
+    rid: 12,
+    object: 'a.example.com',
+    footprint: null,
+    state: 'starting',
+    owner: OWNER,
+    child: null,
+    planned_at: 1,
+    started_at: null,
+    ended_at: null,
+    settled_at: null,
+    timed_out: false,
+    exit: null,
+    outcome: null,
+    ...change,
+  }
+}
+
+function mode(path: string): string {
+  return (statSync(path).mode & 0o777).toString(8)
+}
+
+function reasonOf(run: string): string {
+  const read = store.read(run)
+  return isReadable(read) ? 'readable' : read.reason
+}
+
+describe('a record', () => {
+  test('comes back as it was written, in folders and a file for its owner alone', () => {
+    const written = record()
+    store.create(written)
+    assert.deepEqual(store.read(written.run), written)
+    assert.deepEqual(store.list(), [written])
+    const directory = store.directory(written.run)
+    assert.deepEqual([mode(join(folder, 'state')), mode(directory)], ['700', '700'])
+    assert.equal(mode(join(directory, 'record.json')), '600')
+    assert.deepEqual(readdirSync(directory), ['record.json'], 'nothing half-written is left beside it')
+  })
+
+  test('is listed with the others, oldest first, and files beside the runs are none', () => {
+    const [old, young] = [record(5), record(6, { run: runName({ nid: 6, vid: 11 }, Date.UTC(2027, 1)) })]
+    store.create(young)
+    store.create(old)
+    writeFileSync(join(folder, 'state/runs/stray'), '')
+    mkdirSync(join(folder, 'state/runs/.hidden'))
+    symlinkSync('/', join(folder, 'state/runs/link'))
+    assert.deepEqual(
+      store.list().map(({ run }) => run),
+      [old.run, young.run],
+    )
+  })
+
+  test('that another daemon has adopted is its own: the former owner’s writes are refused', () => {
+    const ours = record()
+    store.create(ours)
+    store.adopt({ ...ours, owner: { ...OWNER, pid: 11 } })
+    assert.throws(() => store.write({ ...ours, state: 'running' }), OwnershipLost)
+    const kept = store.read(ours.run)
+    assert.deepEqual(isReadable(kept) && [kept.owner.pid, kept.state], [11, 'starting'])
+  })
+
+  const broken: [string, string, RegExp][] = [
+    ['cut off', '{"version": 1, "run": "20', /not JSON/],
+    ['empty', '', /not JSON/],
+    ['garbage', '\u0000\u0001', /not JSON/],
+    ['of another form', '{"version": 1}', /not of a form/],
+    ['of a newer Skynet', JSON.stringify({ ...record(), version: 2 }), /not of a form/],
+    ['of another run', JSON.stringify(record(999)), /names another run/],
+    ['of a run that leads elsewhere', JSON.stringify({ ...record(), run: '../../etc' }), /not of a form/],
+    ['too long', `${JSON.stringify(record())}${' '.repeat(70_000)}`, /EFBIG/],
+  ]
+  for (const [what, content, reason] of broken) {
+    test(`that is ${what} is shown with its reason, and does not hide the others`, () => {
+      const { run } = record()
+      store.create(record())
+      writeFileSync(join(store.directory(run), 'record.json'), content)
+      const other = record(131)
+      store.create(other)
+      assert.match(reasonOf(run), reason)
+      assert.equal(store.list().filter(isReadable).length, 1)
+    })
+  }
+
+  test('that is missing, a folder or a symbolic link is shown with its reason', () => {
+    const { run } = record()
+    store.create(record())
+    const file = join(store.directory(run), 'record.json')
+    renameSync(file, join(folder, 'moved'))
+    assert.match(reasonOf(run), /is missing/)
+    symlinkSync(join(folder, 'moved'), file)
+    assert.match(reasonOf(run), /ELOOP/)
+    rmSync(file)
+    mkdirSync(file)
+    assert.match(reasonOf(run), /cannot be read/)
+  })
+
+  test('moves to history when it is settled, and is gone when it is removed', () => {
+    const settled = record()
+    store.create(settled)
+    store.moveToHistory(settled.run)
+    assert.deepEqual([store.list(), store.historyNames()], [[], [settled.run]])
+    assert.deepEqual(store.readHistory(settled.run), settled)
+    store.removeHistory(settled.run)
+    assert.deepEqual(store.historyNames(), [])
+  })
+})
+
+describe('the fence', () => {
+  test('is made once: by the shell, which then starts drush, or by a daemon, after which no shell does', () => {
+    const { run } = record()
+    store.create(record())
+    assert.equal(store.readStarted(run), undefined)
+    assert.equal(store.fence(run), true)
+    assert.equal(store.fence(run), false)
+    assert.equal(store.readStarted(run)?.pid, 0)
+  })
+
+  test('made by the shell names the shell', () => {
+    const { run } = record()
+    store.create(record())
+    writeFileSync(join(store.directory(run), 'started'), '4711\n')
+    assert.equal(store.fence(run), false)
+    const started = store.readStarted(run)
+    assert.ok(started)
+    assert.equal(started.pid, 4711)
+    assert.ok(Math.abs(started.at - Date.now()) < 60_000)
+  })
+
+  test('cannot be made in the folder of a run that is gone', () => {
+    assert.throws(() => store.fence(record().run), { code: 'ENOENT' })
+    assert.equal(existsSync(store.directory(record().run)), false)
+  })
+})
+
+describe('the exit status', () => {
+  const cases: [string, unknown][] = [
+    ['0\n', { kind: 'code', code: 0 }],
+    ['1\n', { kind: 'code', code: 1 }],
+    ['127\n', { kind: 'code', code: 127 }],
+    ['137\n', { kind: 'signal', signal: 'KILL' }],
+    ['143\n', { kind: 'signal', signal: 'TERM' }],
+    ['255\n', { kind: 'code', code: 255 }],
+    ['', undefined],
+    ['13', undefined],
+    ['x\n', undefined],
+  ]
+  for (const [text, expected] of cases) {
+    test(`noted as ${JSON.stringify(text)} is ${expected === undefined ? 'not there (yet)' : JSON.stringify(expected)}`, () => {
+      const { run } = record()
+      store.create(record())
+      writeFileSync(join(store.directory(run), 'exit'), text)
+      assert.deepEqual(store.readExit(run), expected)
+    })
+  }
+
+  test('of a shell above 128 is a signal where there is one of that number', () => {
+    assert.deepEqual(exitOfShellStatus(139), { kind: 'signal', signal: 'SEGV' })
+    assert.deepEqual(exitOfShellStatus(128), { kind: 'code', code: 128 })
+    assert.deepEqual(exitOfShellStatus(200), { kind: 'code', code: 200 })
+  })
+})
+
+describe('the name of a run', () => {
+  test('names its task, its queueing and its moment, and sorts by time', () => {
+    const at = Date.UTC(2026, 10, 20, 22, 46, 8, 123)
+    const name = runName({ nid: 130, vid: 135 }, at)
+    assert.equal(name, '20261120T224608123Z-130-135')
+    assert.deepEqual(taskOfRunName(name), { nid: 130, vid: 135, plannedAt: at })
+    assert.ok(runName({ nid: 1, vid: 1 }, at + 1) > name)
+  })
+
+  for (const name of [
+    '',
+    'x',
+    '20261120T224608123Z-130',
+    '../20261120T224608123Z-130-135',
+    '99999999T999999999Z-1-1',
+  ]) {
+    test(`“${name}” is none`, () => assert.equal(taskOfRunName(name), undefined))
+  }
+})
