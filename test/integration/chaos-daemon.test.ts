@@ -1,0 +1,3 @@
+import { shortForm } from '../chaos/short-form.js'
+
+shortForm(['daemon-killed', 'drush-killed', 'several-daemons', 'clock-jumps', 'signal-storm', 'soak'])

@@ -1,0 +1,3 @@
+import { shortForm } from '../chaos/short-form.js'
+
+shortForm(['disk-read-only', 'configuration-abused', 'records-damaged', 'nasty-tasks', 'adversarial-rows'])
