@@ -1,0 +1,69 @@
+import { writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { Random } from './random.js'
+import { isGood, resultsPage, type Result } from './results.js'
+import type { Scenario } from './scenario.js'
+import { SCENARIOS } from './scenarios.js'
+import { World } from './world.js'
+
+const { values } = parseArgs({
+  options: {
+    seed: { type: 'string' },
+    only: { type: 'string', multiple: true },
+    times: { type: 'string', multiple: true, default: [] },
+    part: { type: 'string', default: '1' },
+    short: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+  },
+})
+const names = SCENARIOS.map(({ name }) => name)
+if (values.help || values.only?.some((name) => !names.includes(name))) {
+  process.stderr.write(
+    `npm run chaos -- [--seed N] [--only NAME]… [--times NAME=N]… [--part 0.5] [--short]\nNames: ${names.join(', ')}\n` +
+      'A run of all of them writes test/chaos/RESULTS.md, also with a part of the repetitions; others only print it.\n',
+  )
+  process.exit(values.help ? 0 : 2)
+}
+
+const seed = values.seed === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(values.seed)
+const began = new Date()
+const results: Result[] = []
+const page = () => resultsPage(results, { seed, began, seconds: (Date.now() - began.getTime()) / 1000 })
+const isComplete = !values.only && !values.short
+process.stderr.write(`seed ${seed}\n`)
+for (const scenario of SCENARIOS) {
+  if (values.only && !values.only.includes(scenario.name)) continue
+  process.stderr.write(`${scenario.name} …\n`)
+  const result = await runOne(scenario)
+  results.push(result)
+  process.stderr.write(`${scenario.name}: ${isGood(result) ? 'good' : 'BAD'} ${JSON.stringify(summary(result))}\n`)
+  if (isComplete) writeFileSync(fileURLToPath(new URL('RESULTS.md', import.meta.url)), page())
+}
+process.stdout.write(page())
+process.exit(results.every(isGood) ? 0 : 1)
+
+async function runOne(scenario: Scenario): Promise<Result> {
+  const from = performance.now()
+  const seconds = () => (performance.now() - from) / 1000
+  let world: World | undefined
+  try {
+    world = await World.create(scenario.world)
+    const whole = scenario.times[values.short ? 'short' : 'long']
+    const part = Math.max(Math.min(whole, scenario.times.short), Math.round(whole * Number(values.part)))
+    const set = values.times.find((each) => each.startsWith(`${scenario.name}=`))?.split('=')[1]
+    const times = Number(set ?? part)
+    const finding = await scenario.run(world, { times, random: new Random(seed, scenario.name) })
+    await world.endDaemons()
+    return { scenario, kind: 'found', finding, seconds: seconds() }
+  } catch (error) {
+    const message = error instanceof Error ? (error.stack ?? error.message) : String(error)
+    return { scenario, kind: 'failed', message, seconds: seconds() }
+  } finally {
+    await world?.close()
+  }
+}
+
+function summary(result: Result): unknown {
+  return result.kind === 'found' ? { ...result.finding, seconds: result.seconds } : result.message
+}
