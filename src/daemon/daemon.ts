@@ -7,12 +7,10 @@ import {
   type DatabaseAddress,
   type DatabaseLimits,
 } from '../hostmaster/connection.js'
-import { LeaderLock, leaderLockName } from '../hostmaster/leader-lock.js'
-import { pollQueue } from '../hostmaster/queue-poll.js'
+import { LeaderLock } from '../hostmaster/leader-lock.js'
 import { missingTables } from '../hostmaster/required-tables.js'
 import { Conditions } from '../observe/conditions.js'
 import type { DaemonLog } from '../observe/logger.js'
-import { printable } from '../observe/printable.js'
 import type { ProcessTable } from '../runner/process-table.js'
 import { RunStore } from '../runner/run-store.js'
 import type { ChildSurroundings } from '../runner/run-shell.js'
@@ -20,20 +18,22 @@ import { AppliedConfiguration } from './applied-configuration.js'
 import { assembleParts } from './assemble-parts.js'
 import type { Clock } from './clock.js'
 import type { ConfigurationSource } from './configuration.js'
-import type { ControlRequest } from './control-protocol.js'
+import { answerRequest } from './control-answers.js'
 import { ControlServer } from './control-server.js'
 import type { DaemonParts } from './daemon-parts.js'
+import { databaseAnswers } from './database-answers.js'
 import { Heartbeat, type HeartbeatState, type HeartbeatView } from './heartbeat.js'
 import { pruneRuns } from './prune-runs.js'
 import { LeadershipLost, QueueLeader } from './queue-leader.js'
 import { LIVENESS_LIMITS, SelfCheck, type LivenessLimits } from './self-check.js'
 import { leaderState, snapshotFacts, snapshotOf, startingRuns } from './snapshot.js'
 import { Standbys } from './standbys.js'
+import { StuckDaemon } from './stuck-daemon.js'
 import { statusOf } from './status-of.js'
 import type { Role, Status } from './status.js'
+import { unusableDatabase } from './unusable-database.js'
 import { WakeSocket } from './wake-socket.js'
 import { Waker } from './waker.js'
-import { whyOf } from './why.js'
 
 /** Waits between attempts to reach the database, in milliseconds, with jitter; the last one repeats. */
 const BACK_OFF = [250, 500, 1_000, 2_000, 5_000, 10_000]
@@ -73,15 +73,6 @@ export interface DaemonOptions {
   wait: boolean
   /** The daemon leads, or stands by. */
   ready?: (role: 'leader' | 'standby') => void
-}
-
-/** The daemon's loop hangs: who started it should start another one. Something may still be under way in this process. */
-export class StuckDaemon extends SkynetError {
-  constructor() {
-    super('FAILED', 'No poll has completed for a minute although the database answers: this daemon hangs.', {
-      remedy: 'A supervisor starts a fresh one; the running tasks go on. Report what the log says before this.',
-    })
-  }
 }
 
 /** Another database, or another way to it, is to be used from now on. */
@@ -160,9 +151,11 @@ export class Daemon {
     this.#selfCheck = new SelfCheck({
       limits: options.limits.liveness,
       interval: () => this.#parts.settings().queue.poll_interval,
-      answers: () => this.#databaseAnswers(),
+      answers: () => databaseAnswers(options.resolveAddress, options.limits.database),
     })
-    this.#control = new ControlServer(join(dir, 'control.sock'), (request) => this.#answer(request))
+    this.#control = new ControlServer(join(dir, 'control.sock'), (request) =>
+      answerRequest(this.#parts, { status: () => this.status(), wake: () => this.#waker.wake() }, request),
+    )
   }
 
   /** Starts; resolves when the daemon has left, rejects with why it could not go on. Idempotent. */
@@ -264,23 +257,6 @@ export class Daemon {
     this.#parts.logger.fatal('no poll has completed for a minute although the database answers; leaving')
     this.#letGo()
     throw new StuckDaemon()
-  }
-
-  /** Whether the database answers, on a connection of its own, what every poll asks. Never throws. */
-  async #databaseAnswers(): Promise<boolean> {
-    const { database } = this.#options.limits
-    let connection: DatabaseConnection | undefined
-    try {
-      const address = await this.#options.resolveAddress()
-      connection = await DatabaseConnection.open(address, database)
-      if ((await missingTables(connection)).length > 0) return false
-      await pollQueue(connection, { floor: 0, mark: 0 }, leaderLockName(address.db))
-      return true
-    } catch {
-      return false
-    } finally {
-      await connection?.close()
-    }
   }
 
   /** From a connection to its loss. @throws DatabaseError, LeadershipLost, SkynetError */
@@ -495,46 +471,4 @@ export class Daemon {
       logger.warn({ err: error }, 'control socket cannot be made; skynet status will not find this daemon')
     }
   }
-
-  #answer(request: ControlRequest): unknown {
-    const { ownPause, logger, clock } = this.#parts
-    switch (request.verb) {
-      case 'status':
-        return this.status()
-      case 'pause':
-        ownPause.set({ by: printable(request.by), since: clock.now(), reason: printable(request.reason) })
-        this.#parts.pauses.tell()
-        return this.#parts.pauses.list()
-      case 'resume':
-        ownPause.clear()
-        this.#parts.pauses.tell()
-        logger.debug({ by: request.by }, 'resume asked for')
-        this.#waker.wake()
-        return this.#parts.pauses.list()
-      case 'scale':
-        this.#parts.scale.slots = request.slots
-        logger.info({ slots: request.slots, configured: this.#parts.settings().queue.concurrent_tasks }, 'scaled')
-        this.#waker.wake()
-        return { slots: request.slots, running: this.#parts.keeper.active.length }
-      case 'why':
-        return { sentence: whyOf(this.#parts, request.nid) ?? null }
-    }
-  }
-}
-
-function unusableDatabase(
-  error: DatabaseError,
-  { db, host, user }: { db: string; host: string; user: string },
-): SkynetError {
-  const refused = error.fault.kind === 'refused'
-  return new SkynetError(
-    refused ? 'DATABASE_REFUSED' : 'DATABASE_UNREACHABLE',
-    `The database ${db} at ${host} ${refused ? `does not serve user ${user}` : 'cannot be reached'}: ${error.message}.`,
-    {
-      remedy: refused
-        ? 'Check [database] in skynet.conf; a verify of the hostmaster site writes it anew.'
-        : 'Start the database server, or use --wait to wait for it.',
-      cause: error,
-    },
-  )
 }
