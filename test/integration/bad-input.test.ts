@@ -251,9 +251,10 @@ describe('bad input gets a clear error and loses nothing', { timeout: 240_000 },
     const wicked = `\u001b]0;owned\u0007\u001b[31mred\r\n{"level":"fatal","msg":"forged"}\u202e\u0000end`
     const server = await hostmaster.server()
     const platform = await hostmaster.platform({ server })
-    const objects = [wicked, 'é'.repeat(65_536)].map((uri) => hostmaster.site({ uri, platform, dbServer: server }))
     const tasks: number[] = []
-    for (const object of await Promise.all(objects)) {
+    // One after the other: without its unique key, side by side, the server sees a deadlock now and then.
+    for (const uri of [wicked, 'é'.repeat(65_536)]) {
+      const object = await hostmaster.site({ uri, platform, dbServer: server })
       const name = `${wicked}${'t'.repeat(65_536)}`
       const { nid } = await hostmaster.queueTask({ object, type: name, title: name, arguments: { sandbox_ms: '20' } })
       tasks.push(nid)

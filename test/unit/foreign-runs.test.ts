@@ -49,14 +49,17 @@ describe('a command line', () => {
 
 describe('a processing task that is not ours', () => {
   let processes: Map<number, Process & { args: string[] }>
+  let ofOthers: Set<number>
   let foreign: ForeignRuns
 
   beforeEach(() => {
     processes = new Map()
+    ofOthers = new Set()
     const table = {
       list: () => [...processes.values()],
       read: (pid: number) => processes.get(pid),
       args: (pid: number) => processes.get(pid)?.args ?? [],
+      isOurs: (pid: number) => !ofOthers.has(pid),
     }
     foreign = new ForeignRuns(table as unknown as ProcessTable)
   })
@@ -74,6 +77,12 @@ describe('a processing task that is not ours', () => {
     assert.deepEqual(look(), ['foreign'])
     assert.deepEqual(foreign.all[0]?.is, { kind: 'foreign', pid: 500 })
     processes.clear()
+    assert.deepEqual([look(), look()], [['foreign'], ['stuck']])
+  })
+
+  test('is not foreign because of a process of another user, whose Aegir has the same nids', () => {
+    process(500, 'php drush.php @hostmaster hosting-task 130')
+    ofOthers.add(500)
     assert.deepEqual([look(), look()], [['foreign'], ['stuck']])
   })
 
