@@ -35,9 +35,6 @@ import { unusableDatabase } from './unusable-database.js'
 import { WakeSocket } from './wake-socket.js'
 import { Waker } from './waker.js'
 
-/** Waits between attempts to reach the database, in milliseconds, with jitter; the last one repeats. */
-const BACK_OFF = [250, 500, 1_000, 2_000, 5_000, 10_000]
-
 /** How long a standby waits at the server for the lock, in seconds; it is granted the moment the leader is gone. */
 const CONTEND_SECONDS = 5
 
@@ -50,10 +47,17 @@ const PRUNE_INTERVAL = 10 * 60_000
 /** What the daemon waits for at most, counted in real time whatever its clock says. */
 export interface DaemonLimits {
   database: DatabaseLimits
+  /** Longer than the longest back-off, which is no sign of a hang. */
   liveness: LivenessLimits
+  /** Waits between attempts to reach the database, in milliseconds, with jitter; the last one repeats. */
+  backOff: readonly number[]
 }
 
-export const DAEMON_LIMITS: DaemonLimits = { database: DATABASE_LIMITS, liveness: LIVENESS_LIMITS }
+export const DAEMON_LIMITS: DaemonLimits = {
+  database: DATABASE_LIMITS,
+  liveness: LIVENESS_LIMITS,
+  backOff: [250, 500, 1_000, 2_000, 5_000, 10_000],
+}
 
 export interface DaemonOptions {
   version: string
@@ -222,7 +226,8 @@ export class Daemon {
           if (this.#isLeaving()) break
           if (error instanceof SkynetError) throw error
           this.#noteFault(error)
-          const wait = BACK_OFF[Math.min(this.#failures, BACK_OFF.length - 1)] ?? 10_000
+          const { backOff } = this.#options.limits
+          const wait = backOff[Math.min(this.#failures, backOff.length - 1)] ?? 10_000
           this.#failures += 1
           if (!(error instanceof ConfigurationChanged)) await this.#waker.wait(wait * (0.75 + Math.random() / 2))
         }

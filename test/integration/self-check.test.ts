@@ -34,21 +34,23 @@ test('a daemon whose loop hangs while the database answers leaves with a status 
 
 test('a daemon that cannot poll because its table is locked waits for that, however long', async () => {
   configure(sandbox)
-  const liveness = { late: 200, patience: 400 }
-  const database = { connect: 300, statement: 300 }
-  const daemon = sandbox.startFastDaemon(1, [], { SANDBOX_LIMITS: JSON.stringify({ liveness, database }) })
+  // As in the real ones, the patience is longer than a back-off and a statement's limit together.
+  const limits = {
+    liveness: { late: 200, patience: 2_000 },
+    database: { connect: 300, statement: 300 },
+    backOff: [200],
+  }
+  const daemon = sandbox.startFastDaemon(1, [], { SANDBOX_LIMITS: JSON.stringify(limits) })
   await daemon.waitForLog('leading', { timeoutMs: PATIENCE_MS })
   const connection = await sandbox.database.connect({ database: sandbox.hostmaster.credentials.db })
   try {
     await connection.query('LOCK TABLES hosting_task WRITE')
     await daemon.waitForLog('database is not usable; waiting for it', { timeoutMs: PATIENCE_MS })
-    // Its back-off alone is longer than the patience by then.
-    await sandbox.waitFor(() => (daemon.exit ? true : performance.now() > end), { what: 'some seconds' })
+    const end = performance.now() + 2 * limits.liveness.patience
+    await sandbox.waitFor(() => daemon.exit !== undefined || performance.now() > end, { what: 'twice the patience' })
     assert.equal(daemon.exit, undefined, daemon.lastWords())
   } finally {
     connection.destroy()
   }
   await daemon.waitForLog('database is back', { timeoutMs: PATIENCE_MS })
 })
-
-const end = performance.now() + 5_000

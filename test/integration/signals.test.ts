@@ -69,7 +69,9 @@ test('TERM leaves at once, the running task goes on and is adopted by the next s
 test('TERM with nothing running gives the lock row back', async () => {
   configure(sandbox)
   const daemon = await startLeader(sandbox)
-  await waitFor(async () => (await sandbox.hostmaster.semaphore()).length === 1, { what: 'the lock row' })
+  const isOurs = async () =>
+    (await sandbox.hostmaster.semaphore()).some(({ value }) => value.endsWith(`:${daemon.pid}`))
+  await waitFor(isOurs, { what: 'the lock row' })
   daemon.kill('SIGTERM')
   assert.deepEqual(await daemon.waitForExit(), { code: 0, signal: null })
   assert.deepEqual(await sandbox.hostmaster.semaphore(), [])
