@@ -73,8 +73,8 @@ export function assembleParts(
     },
     changed,
   })
-  const settled = (record: RunRecord) => {
-    forgetSettled(reader.mirror, record)
+  const settled = (record: RunRecord, givenUp: boolean) => {
+    forgetSettled(reader.mirror, record, givenUp)
     changed()
   }
   return {
@@ -136,9 +136,9 @@ function extraTypesOf(settings: () => Config): () => ExtraTypes {
 }
 
 /** The mirror learns of a run's end from here: the next poll would not see it, because the vid does not change. */
-function forgetSettled(mirror: QueueMirror, { nid, vid, outcome }: RunRecord): void {
+function forgetSettled(mirror: QueueMirror, { nid, vid, outcome }: RunRecord, givenUp: boolean): void {
   // Whoever has taken the task may still be at work on its object; the look at foreign runs tells when that is over.
   if (outcome !== 'taken elsewhere') mirror.processing.delete(nid)
-  const isStillOpen = outcome === 'not started' || outcome === 'outage' || outcome === 'withdrawn'
+  const isStillOpen = !givenUp && (outcome === 'not started' || outcome === 'outage' || outcome === 'withdrawn')
   if (!isStillOpen && mirror.waiting.get(nid)?.vid === vid) mirror.waiting.delete(nid)
 }

@@ -31,8 +31,8 @@ export interface SettlerOptions {
   logger: Logger
   conditions: Conditions
   probe: () => Promise<DrushHealth>
-  /** The outcome of a run is final. */
-  settled: (record: RunRecord) => void
+  /** The outcome of a run is final; `givenUp`: its task was set to error although drush left it queued. */
+  settled: (record: RunRecord, givenUp: boolean) => void
 }
 
 /** Gives every run that has ended its outcome: evidence, database, claim, record, log, in this order. */
@@ -81,7 +81,7 @@ export class Settler {
         const { record, outcome, giveUp } = active
         const task = { nid: record.nid, vid: record.vid, status: 0 as const }
         if (giveUp !== undefined) await markTaskFailed(connection, task, giveUp, this.#options.clock.now())
-        return this.#conclude(connection, record, outcome)
+        return this.#conclude(connection, record, outcome, giveUp !== undefined)
       }
     }
   }
@@ -164,7 +164,12 @@ export class Settler {
     return keeper.decide(record, 'not started', message)
   }
 
-  async #conclude(connection: DatabaseConnection, record: RunRecord, outcome: RunOutcome): Promise<void> {
+  async #conclude(
+    connection: DatabaseConnection,
+    record: RunRecord,
+    outcome: RunOutcome,
+    givenUp = false,
+  ): Promise<void> {
     const { keeper, origin, outage, attempts, logger, settled, conditions } = this.#options
     await deleteClaim(connection, { vid: record.vid, value: claimValue(origin, record.run) })
     const final = keeper.settle(record, outcome)
@@ -190,7 +195,7 @@ export class Settler {
       },
       'task ended',
     )
-    settled(final)
+    settled(final, givenUp)
   }
 }
 
