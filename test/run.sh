@@ -12,7 +12,7 @@ fi
 counts=$(mktemp)
 trap 'rm -f "$counts"' EXIT
 status=0
-node --import tsx --test --test-concurrency=2 --test-timeout=600000 \
+node --import tsx --test --test-concurrency=4 --test-timeout=600000 \
   --test-reporter=spec --test-reporter-destination=stdout \
   --test-reporter=tap --test-reporter-destination="$counts" "$@" || status=$?
 

