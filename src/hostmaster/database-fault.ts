@@ -74,10 +74,14 @@ const NAME_OF_NUMBER: Record<number, string> = { 1927: 'ER_CONNECTION_KILLED', 1
 export function faultOf(error: unknown): DatabaseFault {
   if (!(error instanceof Error)) return { kind: 'unexpected', code: 'UNKNOWN', message: String(error) }
   const { code, errno } = error as Error & { code?: string; errno?: number }
-  const name = (errno !== undefined && NAME_OF_NUMBER[errno]) || code || error.name
+  // The driver's words, without a code, for a command that came after it had noticed the end of the connection.
+  const isClosed = code === undefined && error.message.includes('closed state')
+  const name = isClosed
+    ? 'PROTOCOL_CONNECTION_LOST'
+    : (errno !== undefined && NAME_OF_NUMBER[errno]) || code || error.name
   const known = FAULTS[name] ?? (errno === undefined ? undefined : FAULTS[String(errno)])
   if (known) return { kind: known.kind, code: name, message: `${known.because} (${name}: ${error.message})` }
   // A fatal error of the driver that is not in the table still means that the connection is of no use.
-  const fatal = (error as { fatal?: boolean }).fatal === true || error.message.includes('closed state')
+  const fatal = (error as { fatal?: boolean }).fatal === true
   return { kind: fatal ? 'lost' : 'unexpected', code: name, message: `${name}: ${error.message}` }
 }

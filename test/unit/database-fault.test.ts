@@ -60,6 +60,7 @@ describe('a database error', () => {
   test('of the driver’s without a code, on a closed connection, is “lost”', () => {
     const fault = faultOf(new Error("Can't add new command when connection is in closed state"))
     assert.equal(fault.kind, 'lost')
+    assert.match(fault.message, /^the server closed the connection \(PROTOCOL_CONNECTION_LOST: /)
   })
 
   test('that is no error at all is “unexpected”, and says what it was', () => {
