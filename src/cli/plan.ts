@@ -1,4 +1,4 @@
-import { readDurations } from '../hostmaster/task-history.js'
+import { readUsualDurations } from '../daemon/usual-durations.js'
 import { printable } from '../observe/printable.js'
 import { estimate } from '../scheduler/estimate.js'
 import { describeReason, plan, type WaitingTask } from '../scheduler/plan.js'
@@ -19,10 +19,11 @@ const LISTED = 20
 /** `skynet plan`: what would run side by side, what would wait and why. It starts nothing. @throws SkynetError */
 export async function planVerb(options: PlanOptions, context: VerbContext): Promise<number> {
   const wanted = options.slots === undefined ? undefined : wholeNumber(options.slots, 256, 'the number of slots')
-  return withQueueView(options.config_file, context.environment, async ({ connection, status, input }) => {
+  return withQueueView(options.config_file, context.environment, async ({ connection, highestVid, status, input }) => {
     const slots = wanted ?? input.limits.concurrentTasks
     const planned = plan({ ...input, limits: { ...input.limits, concurrentTasks: slots } })
-    const durations = medians(await readDurations(connection))
+    const usual = await readUsualDurations(connection, highestVid)
+    const durations = new Map([...usual].map(([type, { median_ms }]) => [type, median_ms / 1000]))
     const estimates = [...new Set([1, slots])].map((count) => estimate(input, durations, count))
     const running = input.running.filter(({ kind }) => kind === 'own' || kind === 'orphaned')
     if (options.json) {
@@ -71,13 +72,4 @@ function section<Task extends Named>(
     .map((task) => printable(`  ${task.nid}  ${task.type} ${task.object ?? ''}${note(task)}`))
   const more = tasks.length > LISTED ? [`  … and ${tasks.length - LISTED} more`] : []
   return [`${title}: ${tasks.length}`, ...listed, ...more]
-}
-
-function medians(durations: ReadonlyMap<string, number[]>): Map<string, number> {
-  return new Map(
-    [...durations].map(([type, seconds]) => {
-      const sorted = seconds.toSorted((a, b) => a - b)
-      return [type, sorted[Math.floor(sorted.length / 2)] ?? 0]
-    }),
-  )
 }

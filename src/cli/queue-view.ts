@@ -20,6 +20,7 @@ export interface QueueView {
   /** undefined: it does not run. */
   status: Status | undefined
   input: PlanInput
+  highestVid: number
 }
 
 /** Opens the database, hands the view to `use`, and closes it. @throws SkynetError */
@@ -33,7 +34,7 @@ export async function withQueueView<Result>(
   try {
     connection = await DatabaseConnection.open(await databaseAddress(config))
     const status = await statusIfRunning(config)
-    return await use({ config, connection, status, input: await readInput(connection, config, status) })
+    return await use({ config, connection, status, ...(await readQueue(connection, config, status)) })
   } catch (error) {
     if (!(error instanceof DatabaseError)) throw error
     throw new SkynetError('DATABASE_UNREACHABLE', `The database cannot be read: ${error.message}.`, { cause: error })
@@ -51,11 +52,11 @@ async function statusIfRunning(config: Config): Promise<Status | undefined> {
   }
 }
 
-async function readInput(
+async function readQueue(
   connection: DatabaseConnection,
   config: Config,
   status: Status | undefined,
-): Promise<PlanInput> {
+): Promise<Pick<QueueView, 'input' | 'highestVid'>> {
   const reader = new QueueReader()
   const extraTypes = new Map(Object.entries(config.locks))
   await reader.poll(connection, leaderLockName(config.database.db), performance.now())
@@ -64,7 +65,7 @@ async function readInput(
   const running = runningTasks(reader, status)
   const isRunning = new Set(running.map(({ nid }) => nid))
   const waiting = [...reader.mirror.waiting.values()].filter((task) => !isRunning.has(task.nid))
-  return {
+  const input: PlanInput = {
     ...known,
     waiting: waiting.map((task) => {
       const until = parked.get(task.nid)
@@ -80,6 +81,7 @@ async function readInput(
       settle: config.queue.settle,
     },
   }
+  return { input, highestVid: reader.mirror.mark }
 }
 
 /** Processing tasks by what the daemon and the process table say of them. */

@@ -26,6 +26,7 @@ import { claimOrigin } from './run-claim.js'
 import { RunKeeper } from './run-keeper.js'
 import { Settler } from './settler.js'
 import { TopologyReader } from './topology-reader.js'
+import { UsualDurations } from './usual-durations.js'
 
 /** What the parts tell the daemon, and ask it. */
 export interface DaemonHooks {
@@ -84,6 +85,7 @@ export function assembleParts(
     settings,
     reader,
     topology: new TopologyReader(),
+    durations: new UsualDurations(logger),
     store,
     keeper,
     settler: new Settler({

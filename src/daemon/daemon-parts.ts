@@ -21,6 +21,7 @@ import type { ClaimOrigin } from './run-claim.js'
 import type { RunKeeper } from './run-keeper.js'
 import type { Settler } from './settler.js'
 import type { TopologyReader } from './topology-reader.js'
+import type { UsualDurations } from './usual-durations.js'
 
 /** What the daemon is made of: it outlives a connection, and is shared by the loop, the leader and the status. */
 export interface DaemonParts {
@@ -30,6 +31,7 @@ export interface DaemonParts {
   settings: () => Config
   reader: QueueReader
   topology: TopologyReader
+  durations: UsualDurations
   store: RunStore
   keeper: RunKeeper
   settler: Settler

@@ -366,6 +366,7 @@ export class Daemon {
         conditions.end('fault', 'the fault has gone')
         if (this.#isLeaving()) break
         await this.#tellDrupal(connection)
+        await this.#parts.durations.step(connection, this.#parts.reader.mirror.mark, this.#parts.clock.monotonic())
         this.#parts.drushWatch.probeWhenDue()
         this.#pruneWhenDue()
         await this.#waker.wait(Math.min(wait, this.#parts.settings().queue.poll_interval))

@@ -60,10 +60,11 @@ export class QueueLeader {
 
   /** Takes over what earlier daemons of this state directory left. @throws DatabaseError */
   async takeOver(): Promise<void> {
-    const { keeper, logger, attempts, reader, topology, settler } = this.#parts
+    const { keeper, logger, attempts, reader, topology, durations, settler } = this.#parts
     reader.reconnected()
     settler.servedAgain()
     topology.forget()
+    durations.reconnected()
     const adopted = keeper.adopt()
     attempts.recall(this.#recentRuns())
     for (const { nid, vid, run, object, type, state } of adopted) {
