@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { Footprints } from '../../src/scheduler/footprints.js'
 import { plan, startNow } from '../../src/scheduler/plan.js'
 import type { PlanInput, WaitingTask } from '../../src/scheduler/plan.js'
-import { NOW, NOW_S, platform, running, server, site, topology } from './scheduler-world.js'
+import { NOW, NOW_S, platform, running, server, site, topology } from '../unit/scheduler-world.js'
 
 /** 20 servers, one of them a pack of two others, 300 platforms, 5,000 sites. */
 const WORLD = topology({
