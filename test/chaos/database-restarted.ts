@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { DaemonProcess } from '../sandbox/daemon-process.js'
 import { linesOf } from '../sandbox/leader.js'
+import { waitFor } from '../sandbox/wait-for.js'
 import type { Random } from './random.js'
 import type { Scenario } from './scenario.js'
 import { SHORT_LIMITS, type World } from './world.js'
@@ -39,7 +40,7 @@ export const databaseRestarted: Scenario = {
       await world.finished(nids)
     }
     if (standby) await world.kill(standby, 'SIGTERM')
-    oneLineEach(leader)
+    await oneLineEach(leader)
     await world.kill(leader, 'SIGTERM')
 
     // Ten minutes, by a clock that makes them ten seconds; in the short form one of them.
@@ -51,7 +52,7 @@ export const databaseRestarted: Scenario = {
     await delay((minutes * 60_000) / FAST)
     await database.start()
     await world.finished(nids)
-    oneLineEach(leader)
+    await oneLineEach(leader)
     const did = `${times} times in turn ${STATES.join(', ')}; then away for ${minutes} min (accelerated)`
     return world.finding(did, times + 1, nids, { mayFail: true })
   },
@@ -76,8 +77,13 @@ async function comes(world: World, random: Random, state: (typeof STATES)[number
   }
 }
 
-function oneLineEach(daemon: DaemonProcess): void {
-  const begun = linesOf(daemon, 'database is not usable; waiting for it').length
-  const ended = linesOf(daemon, 'database is back').length
-  if (begun !== ended) throw new Error(`${begun} outages began and ${ended} ended.\n${daemon.lastWords(40)}`)
+/** Every outage that began has ended, also the last one: tasks may all be done before the daemon is connected again. */
+async function oneLineEach(daemon: DaemonProcess): Promise<void> {
+  const begun = () => linesOf(daemon, 'database is not usable; waiting for it').length
+  const ended = () => linesOf(daemon, 'database is back').length
+  await waitFor(() => begun() === ended(), {
+    what: 'an end of every outage',
+    timeoutMs: 30_000,
+    lastSeen: () => `${begun()} began and ${ended()} ended. ${daemon.lastWords(40)}`,
+  })
 }
