@@ -21,6 +21,9 @@ const WRITE_AGE = 60_000
 /** How often the leader's connection is used, so that the server's wait_timeout (30 s) does not end it. */
 const PING_INTERVAL = 10_000
 
+/** A lock row that no poll has renewed for this long is renewed without one, in milliseconds: polls may be rare. */
+const RENEW_INTERVAL = 45_000
+
 /** A foreign process is looked for this often, in milliseconds. */
 const FOREIGN_LOOK = 1_000
 
@@ -87,11 +90,13 @@ export class QueueLeader {
   async turn(): Promise<number> {
     const { clock, settings, settler, keeper } = this.#parts
     const interval = settings().queue.poll_interval
+    if (clock.monotonic() - this.#pingedAt >= PING_INTERVAL) await this.#stayLeader()
     if (clock.monotonic() - this.#polledAt >= interval - 1) await this.#doPoll()
     await settler.settleEnded(this.#connection)
     if (keeper.active.some((active) => active.phase === 'ended')) return Math.min(interval, 250)
     if (!this.#parts.draining() && (await this.#start()) === 'plan anew') return 0
-    return Math.max(0, this.#polledAt + interval - clock.monotonic())
+    const due = Math.min(this.#polledAt + interval, this.#pingedAt + PING_INTERVAL)
+    return Math.max(0, due - clock.monotonic())
   }
 
   /** Gives Drupal's lock row back, unless runs go on: then it expires by itself. */
@@ -117,16 +122,25 @@ export class QueueLeader {
     return recent.map((run) => store.readHistory(run)).filter(isReadable)
   }
 
+  /** Keeps what a leader holds in the database from ending for want of use, whatever the poll interval. */
+  async #stayLeader(): Promise<void> {
+    const { clock, lockRow } = this.#parts
+    this.#pingedAt = clock.monotonic()
+    await this.#lock.ping()
+    if (lockRow.state.kind === 'ours' && lockRow.sinceWritten > RENEW_INTERVAL) await this.#renewLockRow()
+  }
+
+  async #renewLockRow(): Promise<void> {
+    const { lockRow } = this.#parts
+    await lockRow.keep(this.#connection, { value: lockRow.value, expire: 0 })
+  }
+
   async #doPoll(): Promise<void> {
     const { clock, reader, lockRow, pauses, module, keeper, settings } = this.#parts
     // Who was woken looks for what is new; for what came late, only if no other poll has done so for long.
     const isWoken = this.#polledAt === Number.NEGATIVE_INFINITY
     const lookBackInterval = isWoken ? 2 * settings().queue.poll_interval : 0
     this.#polledAt = clock.monotonic()
-    if (this.#polledAt - this.#pingedAt >= PING_INTERVAL) {
-      await this.#lock.ping()
-      this.#pingedAt = this.#polledAt
-    }
     const poll = await reader.poll(this.#connection, this.#lock.name, clock.monotonic(), lookBackInterval)
     if (poll.leader !== this.#lock.connectionId) throw new LeadershipLost('another connection holds the leader lock')
     this.#poll = poll
@@ -225,7 +239,7 @@ export class QueueLeader {
     if (keeper.active.length >= this.#parts.slots()) return 'done'
     if (lockRow.sinceWritten > WRITE_AGE) {
       // Nothing was written for a minute: frozen, or the disk below the database is. Prove that we can before a start.
-      await lockRow.keep(this.#connection, { value: lockRow.value, expire: 0 })
+      await this.#renewLockRow()
       if ((lockRow.state as { kind: string }).kind !== 'ours') return 'done'
     }
     const extraTypes = this.#parts.extraTypes()

@@ -163,12 +163,15 @@ export class RunKeeper {
     const adopted: RunRecord[] = []
     this.#foreignMachine = []
     this.#unreadable = []
+    // Another daemon may have led in between.
+    for (const record of this.active.map(recordOf)) if (store.isSettled(record.run)) this.forget(record)
     for (const record of store.list()) {
       if (!isReadable(record)) this.#unreadable.push(record)
       else if (record.owner.machine !== processes.machine) {
         if (record.state !== 'settled') this.#foreignMachine.push(record)
       } else if (record.state === 'settled') store.moveToHistory(record.run)
-      else if (!this.#active.has(record.run)) {
+      else if (!this.#active.has(record.run) || !isSameProcess(record.owner, self)) {
+        this.forget(record)
         const adoption = adoptionOf(record, store, processes)
         const ours = { ...record, owner: self }
         store.adopt(ours)
@@ -307,6 +310,9 @@ export class RunKeeper {
         break
       case 'ended':
         this.#active.set(name, { phase: 'ended', record: run.record, appeared: true })
+        break
+      case 'taken over':
+        this.#active.delete(name)
         break
     }
     changed()

@@ -93,12 +93,13 @@ export class RunStore {
   }
 
   /**
-   * Writes a record that is ours. @throws OwnershipLost when another daemon has adopted the run since: it is its
-   * business from then on, and what we know of it is old.
+   * Writes a record that is ours. @throws OwnershipLost when another daemon has adopted the run since, or settled it: it
+   * is its business from then on, and what we know of it is old.
    */
   write(record: RunRecord): void {
     const current = this.read(record.run)
-    if (isReadable(current) && !isSameProcess(current.owner, record.owner)) throw new OwnershipLost(record.run)
+    const isTaken = isReadable(current) ? !isSameProcess(current.owner, record.owner) : this.isSettled(record.run)
+    if (isTaken) throw new OwnershipLost(record.run)
     this.#write(record)
   }
 
@@ -131,6 +132,11 @@ export class RunStore {
       if (code !== undefined) return { run, reason: `record.json cannot be read (${code})` }
       return { run, reason: 'record.json is not of a form that this version knows' }
     }
+  }
+
+  /** Whether the run stands where the settled ones are, whoever settled it. */
+  isSettled(run: string): boolean {
+    return existsSync(join(this.#history, run))
   }
 
   /** Every run that is not settled, oldest first. */

@@ -24,7 +24,9 @@ export interface RunSurroundings {
   timeout: number | null
 }
 
-export type RunEvent = { kind: 'orphaned'; pids: number[] } | { kind: 'timed out' } | { kind: 'ended' }
+/** `taken over`: another daemon has adopted the run, or even settled it; this one has let go of it. */
+export type RunEvent =
+  { kind: 'orphaned'; pids: number[] } | { kind: 'timed out' } | { kind: 'ended' } | { kind: 'taken over' }
 
 /**
  * One run while its session lives: from the moment that its child exists to the moment that nothing of it is left. It
@@ -64,6 +66,7 @@ export class Run {
       if (state.kind === 'empty') break
       if (state.kind === 'orphans' && this.record.state === 'running') {
         this.#update({ state: 'orphaned', exit: exit ?? store.readExit(this.record.run) ?? { kind: 'unknown' } })
+        if (this.#isReleased()) return
         this.#listener({ kind: 'orphaned', pids: state.processes.map((process) => process.pid) })
       }
       this.#care()
@@ -105,6 +108,7 @@ export class Run {
     const over = now() - this.record.started_at - timeout
     if (over > 0 && !this.record.timed_out) {
       this.#update({ timed_out: true })
+      if (this.#isReleased()) return
       this.#listener({ kind: 'timed out' })
       this.signal('SIGTERM')
     } else if (over > TIMEOUT_GRACE) {
@@ -117,7 +121,10 @@ export class Run {
     try {
       this.#surroundings.store.write(this.record)
     } catch (error) {
-      if (error instanceof OwnershipLost) this.release()
+      if (error instanceof OwnershipLost) {
+        this.release()
+        this.#listener({ kind: 'taken over' })
+      }
       // Else a full disk: the evidence (processes, exit file) stays, and whoever settles the run writes it again.
     }
   }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { hostname } from 'node:os'
 import { after, before, beforeEach, describe, test } from 'node:test'
+import { leaderLockName } from '../../src/hostmaster/leader-lock.js'
 import { PATIENCE_MS, configure, linesOf, startLeader, stopDaemon, waitForStatusOf } from '../sandbox/leader.js'
 import { Sandbox } from '../sandbox/sandbox.js'
 
@@ -163,4 +164,26 @@ describe('the leader', () => {
     assert.deepEqual(linesOf(daemon, WAITING), [])
     await stopDaemon(daemon)
   })
+})
+
+test('with rare polls, too, the leader renews its row and notices the loss of its lock', async () => {
+  configure(sandbox, { queue: { poll_interval: '10m' } })
+  // Ten minutes last one: longer than this test waits for anything.
+  const daemon = sandbox.startFastDaemon(10)
+  await daemon.waitForLog('leading', { timeoutMs: PATIENCE_MS })
+  const first = await sandbox.waitFor(lockRow, { what: 'the lock row' })
+  await sandbox.waitFor(async () => ((await lockRow())?.expire ?? 0) > first.expire, {
+    what: 'a later expiry',
+    timeoutMs: PATIENCE_MS,
+  })
+  const [lock] = await sandbox.hostmaster.query<{ id: number }>('SELECT IS_USED_LOCK(?) AS id', [
+    leaderLockName(sandbox.hostmaster.credentials.db),
+  ])
+  await sandbox.hostmaster.execute(`KILL ${lock?.id ?? 0}`)
+  await sandbox.waitFor(() => linesOf(daemon, 'leading').length === 2, {
+    what: 'it leads again',
+    timeoutMs: PATIENCE_MS,
+  })
+  await stopDaemon(daemon)
+  configure(sandbox)
 })

@@ -119,6 +119,66 @@ test('a frozen leader whose connection the server ends loses its lead, and finds
   }
 })
 
+/** Makes the leader lose its lock, as a server does that ends its connection; the standby has it at once. */
+async function endLeadOf(leader: DaemonProcess, standby: DaemonProcess): Promise<void> {
+  const [lock] = await sandbox.hostmaster.query<{ id: number }>(
+    `SELECT IS_USED_LOCK(CONCAT('skynet:', LEFT(SHA2('hostmaster', 256), 40))) AS id`,
+  )
+  await sandbox.hostmaster.execute(`KILL ${lock?.id ?? 0}`)
+  await standby.waitForLog('run adopted', { timeoutMs: PATIENCE_MS })
+  await leader.waitForLog(STANDS_BY, { timeoutMs: PATIENCE_MS })
+}
+
+async function leadsAgain(leader: DaemonProcess, standby: DaemonProcess): Promise<void> {
+  standby.kill('SIGKILL')
+  await sandbox.waitFor(() => linesOf(leader, 'leading').length === 2, {
+    what: 'it leads again',
+    timeoutMs: PATIENCE_MS,
+  })
+}
+
+test('a run that another daemon adopted and settled takes no slot of the one that started it, when that one leads again', async () => {
+  const leader = await startLeader(sandbox, ['--set', 'queue.concurrent_tasks=1'])
+  const standby = await startStandby()
+  const { nid } = await sandbox.hostmaster.queueTask({
+    object: sites[0] ?? 0,
+    type: 'verify',
+    arguments: { sandbox_until: 'settled-by-the-other' },
+  })
+  await sandbox.waitForJournal((entry) => entry.event === 'start' && entry.nid === nid, { timeoutMs: PATIENCE_MS })
+  await endLeadOf(leader, standby)
+  sandbox.release('settled-by-the-other')
+  await standby.waitForLog('task ended', { timeoutMs: PATIENCE_MS })
+  await leadsAgain(leader, standby)
+  const next = await sandbox.hostmaster.queueTask({ object: sites[1] ?? 0, type: 'verify' })
+  await sandbox.waitForStatus(next.nid, 1, PATIENCE_MS)
+  assert.deepEqual(linesOf(leader, 'task ended', nid), [])
+  assert.deepEqual((await readStatus(sandbox)).untouchable_records, [])
+})
+
+test('a run that another daemon adopted and left alive is settled, once, by the one that started it and leads again', async () => {
+  const leader = await startLeader(sandbox, ['--set', 'queue.concurrent_tasks=1'])
+  const standby = await startStandby()
+  const { nid, vid } = await sandbox.hostmaster.queueTask({
+    object: sites[0] ?? 0,
+    type: 'verify',
+    arguments: { sandbox_until: 'back-again' },
+  })
+  await sandbox.waitForJournal((entry) => entry.event === 'start' && entry.nid === nid, { timeoutMs: PATIENCE_MS })
+  await endLeadOf(leader, standby)
+  await leadsAgain(leader, standby)
+  const next = await sandbox.hostmaster.queueTask({ object: sites[1] ?? 0, type: 'verify' })
+  sandbox.release('back-again')
+  await sandbox.waitForStatus(next.nid, 1, PATIENCE_MS)
+  const ended = linesOf(leader, 'task ended', nid)
+  assert.deepEqual(
+    ended.map(({ outcome }) => outcome),
+    ['success'],
+  )
+  const claims = (await sandbox.hostmaster.semaphore()).filter(({ name }) => name === `skynet_run_${vid}`)
+  assert.deepEqual(claims, [])
+})
+
 test('--no-standby leaves with status 75 where another daemon leads, and says how to see it', async () => {
   const leader = await startLeader(sandbox)
   const second = sandbox.startDaemon(['--no-standby'])

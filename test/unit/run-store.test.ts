@@ -94,6 +94,15 @@ describe('a record', () => {
     assert.deepEqual(isReadable(kept) && [kept.owner.pid, kept.state], [11, 'starting'])
   })
 
+  test('that another daemon has settled stays in the history: no late write brings it back', () => {
+    const ours = record()
+    store.create(ours)
+    store.adopt({ ...ours, owner: { ...OWNER, pid: 11 }, state: 'settled' })
+    store.moveToHistory(ours.run)
+    assert.throws(() => store.write({ ...ours, state: 'ended' }), OwnershipLost)
+    assert.deepEqual(store.list(), [])
+  })
+
   const broken: [string, string, RegExp][] = [
     ['cut off', '{"version": 1, "run": "20', /not JSON/],
     ['empty', '', /not JSON/],
