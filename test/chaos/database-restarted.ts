@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import type { DaemonProcess } from '../sandbox/daemon-process.js'
+import type { DaemonProcess, LogEntry } from '../sandbox/daemon-process.js'
 import { linesOf } from '../sandbox/leader.js'
 import { waitFor } from '../sandbox/wait-for.js'
 import type { Random } from './random.js'
@@ -25,7 +25,9 @@ export const databaseRestarted: Scenario = {
       const state = STATES[number % STATES.length] ?? 'idle'
       if (state === 'standing by' && !standby) {
         standby = world.start(start)
-        await standby.waitForLog('standing by; another daemon leads', { timeoutMs: 30_000 })
+        // After an outage the new one may be the first to get the lead.
+        const settled = ({ msg }: LogEntry) => msg === 'standing by; another daemon leads' || msg === 'leading'
+        await standby.waitForLog(settled, { timeoutMs: 30_000 })
       }
       nids.push(...(await world.queue(random, state === 'idle' ? 0 : 2, { ms: [0, 500] })))
       await comes(world, random, state)
