@@ -45,6 +45,7 @@ export class World {
   readonly sites: readonly number[]
   readonly processes = new ProcessTable()
   readonly #proxy: Proxy | undefined
+  #clockOrigin = Date.now()
 
   private constructor(sandbox: Sandbox, sites: number[], proxy: Proxy | undefined) {
     this.sandbox = sandbox
@@ -73,6 +74,7 @@ export class World {
   /** As it was at the beginning, but for what the journal and the tables remember. */
   async reset(): Promise<void> {
     await this.endDaemons()
+    this.#clockOrigin = Date.now()
     this.configure()
     // Room for a second drush between the first one's look and its save.
     this.sandbox.configureDrush({ guard_gap_ms: 40, refuse_all: undefined, refuse_nids: undefined })
@@ -100,7 +102,10 @@ export class World {
   }
 
   start({ args = [], speed = 1, limits = {}, env = {} }: Start = {}): DaemonProcess {
-    return this.sandbox.startFastDaemon(speed, ['--wait', ...args], { SANDBOX_LIMITS: JSON.stringify(limits), ...env })
+    // Daemons that hand runs on to each other have one clock.
+    const clock = { SANDBOX_CLOCK_ORIGIN: String(this.#clockOrigin) }
+    const limited = { SANDBOX_LIMITS: JSON.stringify(limits) }
+    return this.sandbox.startFastDaemon(speed, ['--wait', ...args], { ...clock, ...limited, ...env })
   }
 
   async lead(start: Start = {}): Promise<DaemonProcess> {
