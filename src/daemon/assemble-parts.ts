@@ -9,6 +9,7 @@ import type { ExtraTypes } from '../scheduler/task-types.js'
 import { Admission } from './admission.js'
 import type { AppliedConfiguration } from './applied-configuration.js'
 import { Attempts } from './attempts.js'
+import { BulkMarks } from './bulk-marks.js'
 import { ClaimedElsewhere } from './claimed-elsewhere.js'
 import type { DaemonOptions } from './daemon.js'
 import type { DaemonParts } from './daemon-parts.js'
@@ -52,6 +53,7 @@ export function assembleParts(
   const scale: DaemonParts['scale'] = { slots: undefined }
   const reader = new QueueReader()
   const attempts = new Attempts()
+  const bulkMarks = new BulkMarks()
   const outage = new DrushOutage(clock)
   const ownPause = new OwnPause(dir)
   const module = new ModuleState()
@@ -75,6 +77,7 @@ export function assembleParts(
   })
   const settled = (record: RunRecord, givenUp: boolean) => {
     forgetSettled(reader.mirror, record, givenUp)
+    bulkMarks.runEnded(record)
     changed()
   }
   return {
@@ -100,6 +103,7 @@ export function assembleParts(
       settled,
     }),
     attempts,
+    bulkMarks,
     claimedElsewhere: new ClaimedElsewhere(clock),
     outage,
     drushWatch,

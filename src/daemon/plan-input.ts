@@ -21,7 +21,7 @@ export function planInput(parts: DaemonParts, known: KnownTopology): PlanInput {
   const { limits, queue } = settings()
   return {
     waiting: isProbing ? outage.probeFrom(startable) : waiting,
-    running: running(parts),
+    running: runningTasks(parts),
     ...known,
     limits: {
       concurrentTasks: isProbing ? 1 : parts.slots(),
@@ -34,7 +34,8 @@ export function planInput(parts: DaemonParts, known: KnownTopology): PlanInput {
   }
 }
 
-function running({ keeper, foreign, reader }: DaemonParts): RunningTask[] {
+/** What holds locks, ours or not. */
+export function runningTasks({ keeper, foreign, reader }: DaemonParts): RunningTask[] {
   const own = keeper.active.map((active): RunningTask => {
     const { nid, type, rid, object, footprint, state, started_at } = recordOf(active)
     const kind = state === 'orphaned' ? 'orphaned' : 'own'

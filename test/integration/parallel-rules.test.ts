@@ -102,6 +102,25 @@ function bulk(count: number, without: readonly number[] = []): TaskSpec[] {
   })
 }
 
+test('what a server’s verify has queued lets a login-reset go first, also after that verify has ended', async () => {
+  configure(sandbox, { queue: { concurrent_tasks: 1 } })
+  const [server, other] = take(2, world.servers)
+  const daemon = await startLeader(sandbox)
+  const [verify] = await queue({ object: server, type: 'verify', arguments: { sandbox_until: 'server-verified' } })
+  await begun(verify?.nid ?? 0)
+  const children = await queue(...platformsOf(server).map((object) => ({ object, type: 'verify' })))
+  assert.ok(children.length >= 2)
+  const [site] = take(1, platformsOf(other).flatMap(sitesOf))
+  const [login] = await queue({ object: site, type: 'login-reset' })
+  sandbox.release('server-verified')
+  for (const { nid } of [...children, ...(login ? [login] : [])]) await sandbox.waitForStatus(nid, 1, PATIENCE_MS)
+  const started = linesOf(daemon, 'task started').map(({ nid }) => nid)
+  assert.deepEqual(
+    started,
+    [verify, login, ...children].map((task) => task?.nid),
+  )
+})
+
 test('a login-reset behind 500 bulk verifies starts within the length of one task', async () => {
   configure(sandbox, { queue: { concurrent_tasks: 3 } })
   const [site] = take(1, world.sites)
