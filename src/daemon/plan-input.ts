@@ -12,8 +12,10 @@ export function planInput(parts: DaemonParts, known: KnownTopology): PlanInput {
   for (const task of reader.mirror.waiting.values()) {
     // Until drush has begun, the row of a task that we just started still says queued.
     if (busy.has(task.nid)) continue
-    const until = attempts.parked(task.nid)?.until ?? claimedElsewhere.until(task)
-    waiting.push(until === undefined ? task : { ...task, parkedUntil: until })
+    const claimedUntil = claimedElsewhere.until(task)
+    const until = attempts.parked(task.nid)?.until
+    if (claimedUntil !== undefined) waiting.push({ ...task, parkedUntil: claimedUntil, claimed: true })
+    else waiting.push(until === undefined ? task : { ...task, parkedUntil: until })
   }
   const isProbing = outage.state.kind === 'out'
   const startable = waiting.filter(({ parkedUntil }) => parkedUntil === undefined || parkedUntil <= clock.now())
