@@ -9,6 +9,7 @@ import type { ExtraTypes } from '../scheduler/task-types.js'
 import { Admission } from './admission.js'
 import type { AppliedConfiguration } from './applied-configuration.js'
 import { Attempts } from './attempts.js'
+import { BulkMarks } from './bulk-marks.js'
 import { ClaimedElsewhere } from './claimed-elsewhere.js'
 import type { DaemonOptions } from './daemon.js'
 import type { DaemonParts } from './daemon-parts.js'
@@ -24,7 +25,7 @@ import type { QueueMirror } from './queue-mirror.js'
 import { QueueReader } from './queue-reader.js'
 import { claimOrigin } from './run-claim.js'
 import { RunKeeper } from './run-keeper.js'
-import { Settler } from './settler.js'
+import { Settler, type SettledFacts } from './settler.js'
 import { TopologyReader } from './topology-reader.js'
 import { UsualDurations } from './usual-durations.js'
 
@@ -53,6 +54,7 @@ export function assembleParts(
   const scale: DaemonParts['scale'] = { slots: undefined }
   const reader = new QueueReader()
   const attempts = new Attempts()
+  const bulkMarks = new BulkMarks()
   const outage = new DrushOutage(clock)
   const ownPause = new OwnPause(dir)
   const module = new ModuleState()
@@ -74,8 +76,9 @@ export function assembleParts(
     },
     changed,
   })
-  const settled = (record: RunRecord, givenUp: boolean) => {
-    forgetSettled(reader.mirror, record, givenUp)
+  const settled = (record: RunRecord, facts: SettledFacts) => {
+    forgetSettled(reader.mirror, record, facts)
+    bulkMarks.runEnded(record)
     changed()
   }
   return {
@@ -102,6 +105,7 @@ export function assembleParts(
       settled,
     }),
     attempts,
+    bulkMarks,
     claimedElsewhere: new ClaimedElsewhere(clock),
     outage,
     drushWatch,
@@ -138,9 +142,11 @@ function extraTypesOf(settings: () => Config): () => ExtraTypes {
 }
 
 /** The mirror learns of a run's end from here: the next poll would not see it, because the vid does not change. */
-function forgetSettled(mirror: QueueMirror, { nid, vid, outcome }: RunRecord, givenUp: boolean): void {
-  // Whoever has taken the task may still be at work on its object; the look at foreign runs tells when that is over.
-  if (outcome !== 'taken elsewhere') mirror.processing.delete(nid)
+function forgetSettled(mirror: QueueMirror, record: RunRecord, { givenUp = false, vid: ran }: SettledFacts): void {
+  const { nid, vid, outcome } = record
+  // Whoever else has taken the task, or forced it meanwhile, may still be at work on its object; the look at foreign
+  // runs tells when that is over.
+  if ((mirror.processing.get(nid)?.vid ?? Infinity) <= (ran ?? vid)) mirror.processing.delete(nid)
   const isStillOpen = !givenUp && (outcome === 'not started' || outcome === 'outage' || outcome === 'withdrawn')
   if (!isStillOpen && mirror.waiting.get(nid)?.vid === vid) mirror.waiting.delete(nid)
 }

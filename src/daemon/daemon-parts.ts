@@ -6,6 +6,7 @@ import type { Halt } from '../scheduler/plan.js'
 import type { RunStore } from '../runner/run-store.js'
 import type { ExtraTypes } from '../scheduler/task-types.js'
 import type { Attempts } from './attempts.js'
+import type { BulkMarks } from './bulk-marks.js'
 import type { ClaimedElsewhere } from './claimed-elsewhere.js'
 import type { Clock } from './clock.js'
 import type { DrushOutage } from './drush-outage.js'
@@ -36,6 +37,7 @@ export interface DaemonParts {
   keeper: RunKeeper
   settler: Settler
   attempts: Attempts
+  bulkMarks: BulkMarks
   claimedElsewhere: ClaimedElsewhere
   outage: DrushOutage
   foreign: ForeignRuns

@@ -12,8 +12,10 @@ export function planInput(parts: DaemonParts, known: KnownTopology): PlanInput {
   for (const task of reader.mirror.waiting.values()) {
     // Until drush has begun, the row of a task that we just started still says queued.
     if (busy.has(task.nid)) continue
-    const until = attempts.parked(task.nid)?.until ?? claimedElsewhere.until(task)
-    waiting.push(until === undefined ? task : { ...task, parkedUntil: until })
+    const claimedUntil = claimedElsewhere.until(task)
+    const until = attempts.parked(task.nid)?.until
+    if (claimedUntil !== undefined) waiting.push({ ...task, parkedUntil: claimedUntil, claimed: true })
+    else waiting.push(until === undefined ? task : { ...task, parkedUntil: until })
   }
   const isProbing = outage.state.kind === 'out'
   const startable = waiting.filter(({ parkedUntil }) => parkedUntil === undefined || parkedUntil <= clock.now())
@@ -21,7 +23,7 @@ export function planInput(parts: DaemonParts, known: KnownTopology): PlanInput {
   const { limits, queue } = settings()
   return {
     waiting: isProbing ? outage.probeFrom(startable) : waiting,
-    running: running(parts),
+    running: runningTasks(parts),
     ...known,
     limits: {
       concurrentTasks: isProbing ? 1 : parts.slots(),
@@ -34,7 +36,8 @@ export function planInput(parts: DaemonParts, known: KnownTopology): PlanInput {
   }
 }
 
-function running({ keeper, foreign, reader }: DaemonParts): RunningTask[] {
+/** What holds locks, ours or not. */
+export function runningTasks({ keeper, foreign, reader }: DaemonParts): RunningTask[] {
   const own = keeper.active.map((active): RunningTask => {
     const { nid, type, rid, object, footprint, state, started_at } = recordOf(active)
     const kind = state === 'orphaned' ? 'orphaned' : 'own'

@@ -12,7 +12,7 @@ import { RECALL } from './attempts.js'
 import type { DaemonParts } from './daemon-parts.js'
 import { endDiskFault, isDiskFault, tellDiskFault } from './disk-fault.js'
 import { firstStartReason } from './first-start.js'
-import { planInput } from './plan-input.js'
+import { planInput, runningTasks } from './plan-input.js'
 import { claimValue, parseClaim } from './run-claim.js'
 
 /** A leader whose last successful write is older than this starts nothing and contends again, in milliseconds. */
@@ -227,6 +227,11 @@ export class QueueLeader {
     } else conditions.end('lock row', "Aegir's queue lock is free again")
   }
 
+  #markBulk(): void {
+    const { bulkMarks, reader, topology } = this.#parts
+    if (topology.current) bulkMarks.mark(reader.mirror, runningTasks(this.#parts), topology.current.topology)
+  }
+
   /** @returns `plan anew` when a task turned out not to be ours to start: its slot is still free. */
   async #start(): Promise<'done' | 'plan anew'> {
     const { reader, keeper, attempts, lockRow, topology, clock } = this.#parts
@@ -236,7 +241,10 @@ export class QueueLeader {
     if (reader.mirror.waiting.size === 0) return 'done'
     const halted = this.#parts.halt()
     if (halted !== undefined || lockRow.state.kind !== 'ours') return 'done'
-    if (keeper.active.length >= this.#parts.slots()) return 'done'
+    if (keeper.active.length >= this.#parts.slots()) {
+      this.#markBulk()
+      return 'done'
+    }
     if (lockRow.sinceWritten > WRITE_AGE) {
       // Nothing was written for a minute: frozen, or the disk below the database is. Prove that we can before a start.
       await this.#renewLockRow()
@@ -244,6 +252,7 @@ export class QueueLeader {
     }
     const extraTypes = this.#parts.extraTypes()
     const known = await topology.refresh(this.#connection, this.#hostmasterNid(), extraTypes, clock.now())
+    this.#markBulk()
     const input = { ...planInput(this.#parts, known), urgentInARow: this.#urgentInARow }
     let result: 'done' | 'plan anew' = 'done'
     for (const planned of startNow(input)) {

@@ -16,6 +16,8 @@ export class QueueMirror {
   readonly waiting = new Map<number, TaskRow>()
   readonly processing = new Map<number, TaskRow>()
   mark = 0
+  /** How many times a task began to wait here. */
+  arrivals = 0
   #samples: { at: number; vid: number }[] = []
 
   /** Forgets everything: another server or a restored database has another history. */
@@ -60,9 +62,13 @@ export class QueueMirror {
   }
 
   put(row: TaskRow): void {
+    const known = this.waiting.get(row.nid)
     this.remove(row.nid)
-    if (row.status === 0) this.waiting.set(row.nid, row)
-    else if (row.status === -1) this.processing.set(row.nid, row)
+    if (row.status === 0) {
+      if (known?.vid !== row.vid) this.arrivals += 1
+      else if (known.bulk !== undefined) row.bulk = known.bulk
+      this.waiting.set(row.nid, row)
+    } else if (row.status === -1) this.processing.set(row.nid, row)
   }
 
   remove(nid: number): void {

@@ -14,12 +14,12 @@ export interface RunEvidence {
 /**
  * What follows from the evidence:
  *
- * - `final`: the task's row says how it went, or that it is not ours to say.
+ * - `final`: the task's row says how it went (`vid` is that row's), or that it is not ours to say.
  * - `fail`: drush died in the middle; the row is set to error, after a log row with `message`.
  * - `not started`: drush never got to the task; whether that counts is for the attempts to say.
  */
 export type Settlement =
-  | { kind: 'final'; outcome: Exclude<RunOutcome, 'not started' | 'outage'> }
+  | { kind: 'final'; outcome: Exclude<RunOutcome, 'not started' | 'outage'>; vid?: number }
   | { kind: 'fail'; vid: number; message: string }
   | { kind: 'not started' }
 
@@ -34,11 +34,11 @@ export function settlementOf({ record, appeared, rows, refusal }: RunEvidence): 
   if (rows.run) {
     switch (rows.run.status) {
       case 1:
-        return { kind: 'final', outcome: 'success' }
+        return { kind: 'final', outcome: 'success', vid: rows.run.vid }
       case 2:
-        return { kind: 'final', outcome: 'error' }
+        return { kind: 'final', outcome: 'error', vid: rows.run.vid }
       case 3:
-        return { kind: 'final', outcome: 'warning' }
+        return { kind: 'final', outcome: 'warning', vid: rows.run.vid }
       case -1:
         return { kind: 'fail', vid: rows.run.vid, message: failureMessage(record) }
       default:

@@ -31,8 +31,15 @@ export interface SettlerOptions {
   logger: Logger
   conditions: Conditions
   probe: () => Promise<DrushHealth>
-  /** The outcome of a run is final; `givenUp`: its task was set to error although drush left it queued. */
-  settled: (record: RunRecord, givenUp: boolean) => void
+  settled: (record: RunRecord, facts: SettledFacts) => void
+}
+
+/** What goes with an outcome that is final. */
+export interface SettledFacts {
+  /** The task was set to error although drush left it queued. */
+  givenUp?: boolean
+  /** The revision that the run made, where it made one: a higher one is somebody else's. */
+  vid?: number
 }
 
 /** Gives every run that has ended its outcome: evidence, database, claim, record, log, in this order. */
@@ -81,7 +88,7 @@ export class Settler {
         const { record, outcome, giveUp } = active
         const task = { nid: record.nid, vid: record.vid, status: 0 as const }
         if (giveUp !== undefined) await markTaskFailed(connection, task, giveUp, this.#options.clock.now())
-        return this.#conclude(connection, record, outcome, giveUp !== undefined)
+        return this.#conclude(connection, record, outcome, { givenUp: giveUp !== undefined })
       }
     }
   }
@@ -90,12 +97,12 @@ export class Settler {
     const settlement = await this.#decide(connection, record, appeared)
     switch (settlement.kind) {
       case 'final':
-        return this.#conclude(connection, record, settlement.outcome)
+        return this.#conclude(connection, record, settlement.outcome, settlement)
       case 'fail': {
         const task = { nid: record.nid, vid: settlement.vid, status: -1 as const }
         const changed = await markTaskFailed(connection, task, settlement.message, this.#options.clock.now())
         // Somebody else wrote the status between our reading and writing: look again with the next turn.
-        if (changed) await this.#conclude(connection, record, 'error')
+        if (changed) await this.#conclude(connection, record, 'error', settlement)
         return
       }
       case 'not started':
@@ -168,7 +175,7 @@ export class Settler {
     connection: DatabaseConnection,
     record: RunRecord,
     outcome: RunOutcome,
-    givenUp = false,
+    facts: SettledFacts,
   ): Promise<void> {
     const { keeper, origin, outage, attempts, logger, settled, conditions } = this.#options
     await deleteClaim(connection, { vid: record.vid, value: claimValue(origin, record.run) })
@@ -195,7 +202,7 @@ export class Settler {
       },
       'task ended',
     )
-    settled(final, givenUp)
+    settled(final, facts)
   }
 }
 

@@ -6,6 +6,8 @@ export interface TaskRow extends Task {
   status: number | null
   /** Name to value, of this vid; bounded, because clients write them. */
   arguments: Record<string, string>
+  /** Set in the mirror once the task is known as one of many alike (the scheduler's bulk). */
+  bulk?: boolean
 }
 
 interface RawTaskRow {

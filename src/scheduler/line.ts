@@ -4,7 +4,7 @@ import type { PlanInput, RunningTask, WaitingTask } from './plan-input.js'
 import { isParked, queueOrder } from './queue-order.js'
 import type { Reason } from './reason.js'
 import { INTERACTIVE_TYPES } from './task-types.js'
-import { bulkTasks } from './urgency.js'
+import { bulkTasks, runningVerifies } from './urgency.js'
 import type { Urgency } from './urgency.js'
 
 /** Who stands in the way of others: a run, or a waiting task. */
@@ -79,6 +79,6 @@ function urgencies(tasks: readonly WaitingTask[], input: PlanInput): (task: Wait
   const interactive = (task: WaitingTask) => INTERACTIVE_TYPES.has(task.type)
   // Bulk matters only where somebody could go before it.
   if (input.limits.priorities === false || !tasks.some(interactive)) return () => 'ordinary'
-  const bulk = bulkTasks(tasks, input.running, input.topology)
+  const bulk = bulkTasks(tasks, runningVerifies(input.running), input.topology)
   return (task) => (bulk.has(task.nid) ? 'bulk' : interactive(task) ? 'interactive' : 'ordinary')
 }

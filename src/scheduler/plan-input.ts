@@ -11,6 +11,8 @@ export interface WaitingTask extends Pick<Task, 'nid' | 'vid' | 'type' | 'rid' |
   readonly arguments: Readonly<Record<string, string>>
   /** Milliseconds since 1970: not to be tried before, because drush refused this task. */
   readonly parkedUntil?: number
+  /** Set where it is parked because another Skynet has claimed it. */
+  readonly claimed?: boolean
   /** Set once a plan has called it bulk: the last tasks of a batch stay bulk when the others are done. */
   readonly bulk?: boolean
 }

@@ -20,6 +20,7 @@ export type Halt =
 export type Reason =
   | Halt
   | { readonly kind: 'parked'; readonly until: number }
+  | { readonly kind: 'claimed-elsewhere'; readonly vid: number }
   | { readonly kind: 'settling'; readonly until: number }
   | { readonly kind: 'behind-same-object'; readonly task: TaskName; readonly running: boolean }
   | { readonly kind: 'waits-for-lock'; readonly resource: Resource; readonly holder: TaskName }
@@ -50,6 +51,8 @@ export function describeReason(reason: Reason, nameOf: NameOf = () => undefined)
       return 'The daemon is stopping and starts nothing any more.'
     case 'parked':
       return `An earlier attempt did not get through; it will be tried again${until(reason.until, 'after') || ' later'}.`
+    case 'claimed-elsewhere':
+      return `Another Skynet, of another machine or state directory, has claimed it (skynet_run_${reason.vid} in the table semaphore): it is left to that one.`
     case 'settling':
       return `It has only just been queued and may start${until(reason.until, 'after') || ' soon'}.`
     case 'behind-same-object':

@@ -129,6 +129,7 @@ export class Round {
 
   private refuse(entry: Entry, ahead: Occupant | undefined): Refusal | undefined {
     const { task, parked, footprint, urgency } = entry
+    if (parked && task.claimed === true) return { reason: { kind: 'claimed-elsewhere', vid: task.vid } }
     if (parked) return { reason: { kind: 'parked', until: task.parkedUntil ?? this.input.now } }
     if (ahead !== undefined) return { sameObject: ahead }
     const { limits, now } = this.input

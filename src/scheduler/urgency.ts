@@ -18,20 +18,29 @@ const BATCH = 10
 /** … when each was queued within so many seconds of the one before: eleven people with a login each are no batch. */
 const BATCH_GAP = 300
 
+/** A verify of a server or platform. Times are milliseconds since 1970. */
+export interface VerifyRun {
+  readonly rid: number
+  readonly startedAt: number
+  /** Absent while it runs. */
+  readonly endedAt?: number
+}
+
 /**
  * The nids of the bulk tasks among these: those already known as such, batches of more than ten tasks of one type on sites, and
- * verifies queued by the verify, now running, of the server or platform that they are on. `tasks` in the queue's order.
+ * verifies queued by one of `verifies`, of the server or platform that they are on. `tasks` in the queue's order.
  */
 export function bulkTasks(
   tasks: readonly WaitingTask[],
-  running: readonly RunningTask[],
+  verifies: readonly VerifyRun[],
   topology: Topology,
 ): Set<number> {
   const bulk = new Set<number>()
   const batches = new Map<string, WaitingTask[]>()
-  const verifiedSince = verifyStarts(running)
+  const verifiesOf = new Map<number, VerifyRun[]>()
+  for (const verify of verifies) verifiesOf.set(verify.rid, [...(verifiesOf.get(verify.rid) ?? []), verify])
   for (const task of tasks) {
-    if (task.bulk === true || queuedByVerify(task, verifiedSince, topology)) bulk.add(task.nid)
+    if (task.bulk === true || queuedByVerify(task, verifiesOf, topology)) bulk.add(task.nid)
     if (!topology.sites.has(task.rid)) continue
     const batch = batches.get(task.type)
     const last = batch?.at(-1)
@@ -46,21 +55,24 @@ export function bulkTasks(
   return bulk
 }
 
-/** Start (ms) of the verify that runs now, by the nid of its server or platform. */
-function verifyStarts(running: readonly RunningTask[]): Map<number, number> {
-  const starts = new Map<number, number>()
-  for (const { type, kind, rid, startedAt } of running) {
-    if (type === 'verify' && kind !== 'stuck' && startedAt !== undefined) starts.set(rid, startedAt)
-  }
-  return starts
+/** Those of the runs that are verifies. */
+export function runningVerifies(running: readonly RunningTask[]): VerifyRun[] {
+  return running.flatMap(({ type, kind, rid, startedAt }) =>
+    type === 'verify' && kind !== 'stuck' && startedAt !== undefined ? [{ rid, startedAt }] : [],
+  )
 }
 
-function queuedByVerify(task: WaitingTask, verifiedSince: Map<number, number>, topology: Topology): boolean {
-  if (task.type !== 'verify' || verifiedSince.size === 0) return false
+function queuedByVerify(
+  task: WaitingTask,
+  verifiesOf: ReadonlyMap<number, readonly VerifyRun[]>,
+  topology: Topology,
+): boolean {
+  if (task.type !== 'verify' || verifiesOf.size === 0) return false
   const platform = topology.platforms.get(topology.sites.get(task.rid)?.platform ?? task.rid)
   if (platform === undefined) return false
   // `changed` is in whole seconds: of the second in which the verify started, the end counts.
-  const queuedAt = changed(task) * 1000 + 999
+  const queuedAt = changed(task) * 1000
   const parents = platform.nid === task.rid ? [platform.webServer] : [platform.nid, platform.webServer]
-  return parents.some((nid) => (verifiedSince.get(nid) ?? Infinity) <= queuedAt)
+  const isWithin = ({ startedAt, endedAt = Infinity }: VerifyRun) => startedAt <= queuedAt + 999 && queuedAt <= endedAt
+  return parents.some((nid) => verifiesOf.get(nid)?.some(isWithin))
 }

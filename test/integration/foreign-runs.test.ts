@@ -51,6 +51,33 @@ async function operator(
   return { pid: started.pid, nid: started.nid ?? 0, go }
 }
 
+test('an operator’s --force during a run of ours keeps the object taken until it ends too', async () => {
+  const { nid } = await queue(0, { sandbox_until: 'first' })
+  const daemon = await startLeader(sandbox)
+  await sandbox.waitForJournal((entry) => entry.event === 'start' && entry.nid === nid, { timeoutMs: PATIENCE_MS })
+  const forced = await operator([String(nid), '--force'], nid)
+  const behind = await queue(0)
+  // The poll that found this one has found what was forced before it.
+  await waitForStatusOf(sandbox, 'the waiting task', ({ waiting }) => waiting.count === 1)
+  sandbox.release('first')
+  const ended = await daemon.waitForLog((entry) => entry.msg === 'task ended' && entry['nid'] === nid, {
+    timeoutMs: PATIENCE_MS,
+  })
+  assert.equal(ended['outcome'], 'success')
+  const status = await waitForStatusOf(sandbox, 'the forced run', (now) => now.foreign[0]?.pid === forced.pid)
+  assert.deepEqual(
+    status.waiting.next.map((task) => task.nid),
+    [behind.nid],
+  )
+  assert.equal((await forced.go()).code, 0)
+  await sandbox.waitForStatus(behind.nid, 1, PATIENCE_MS)
+  const [last, started] = [sandbox.journalFile.of('end', nid).at(-1), sandbox.journalFile.of('start', behind.nid)[0]]
+  assert.ok((last?.time ?? Infinity) <= (started?.time ?? 0), 'the next task starts after the end of the forced one')
+  assert.equal(sandbox.journalFile.of('start', nid).length, 2)
+  assert.equal(linesOf(daemon, 'task ended', nid).length, 1)
+  await stopDaemon(daemon)
+})
+
 for (const form of ['hosting-task NID', 'hosting-task CONTEXT TYPE']) {
   test(`a foreign ${form} on an object keeps only that object waiting, until it ends`, async () => {
     const uri = sites[0]?.uri ?? ''

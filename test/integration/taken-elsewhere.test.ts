@@ -310,6 +310,8 @@ describe('a daemon stopped between its last check and the spawn, another one hav
     await successor.waitForLog(({ msg, nid }) => msg === 'task ended' && nid === other.nid, { timeoutMs: PATIENCE_MS })
     assert.equal(linesOf(successor, 'task is claimed by another daemon; it is left to that one', task.nid).length, 1)
     assert.deepEqual(eventsOf(task.nid), [])
+    const why = await sandbox.skynet(['why', String(task.nid)], { SKYNET_STATE_DIR: join(sandbox.home, 'other-state') })
+    assert.match(why.stdout, /Another Skynet, .* has claimed it \(skynet_run_\d+ in the table semaphore\)/)
     await goesOn(stopped, successor)
     assert.deepEqual(eventsOf(task.nid), ['start', 'end'])
     assert.equal(await sandbox.hostmaster.currentStatus(task.nid), 1)

@@ -318,6 +318,12 @@ describe('Waiting for a time', () => {
     assert.deepEqual(starts({ ...world, now: NOW + 1 }), [1])
   })
 
+  test('A task that another Skynet has claimed is parked too, and says whose it is.', () => {
+    const world = input([waiting(1, 'verify', 10, { parkedUntil: NOW + 1, claimed: true }), waiting(3, 'backup', 101)])
+    assert.deepEqual(starts(world), [3])
+    assert.equal(why(world, 1), 'claimed-elsewhere')
+  })
+
   test('A task younger than settle waits until it is old enough, but not for a clock that is far ahead.', () => {
     const at = (changed: number) =>
       input([waiting(1, 'verify', 101, { changed })], { limits: { concurrentTasks: 1, settle: 5000 } })
@@ -362,6 +368,10 @@ describe('A reason in one sentence', () => {
     [
       { kind: 'parked', until: 1000 },
       'An earlier attempt did not get through; it will be tried again after 1970-01-01T00:00:01Z.',
+    ],
+    [
+      { kind: 'claimed-elsewhere', vid: 8 },
+      'Another Skynet, of another machine or state directory, has claimed it (skynet_run_8 in the table semaphore): it is left to that one.',
     ],
     [{ kind: 'settling', until: 1e300 }, 'It has only just been queued and may start soon.'],
     [
