@@ -14,6 +14,7 @@ import { printable } from '../observe/printable.js'
 import { ProcessTable } from '../runner/process-table.js'
 import { openRunStore } from './doctor/open-run-store.js'
 import type { VerbContext } from './program.js'
+import { taskNumber } from './task-number.js'
 
 export interface FailOptions {
   config_file?: string
@@ -139,14 +140,6 @@ async function daemonAnswers(dir: string): Promise<boolean> {
   } catch {
     return false
   }
-}
-
-function taskNumber(text: string): number {
-  const nid = /^\d{1,10}$/.test(text) ? Number(text) : 0
-  if (nid > 0) return nid
-  throw new SkynetError('USAGE', `A task is named by its nid, a number, not by “${printable(text).slice(0, 80)}”.`, {
-    remedy: 'skynet status and skynet doctor name the stuck tasks.',
-  })
 }
 
 function reasonOf({ reason }: FailOptions): string {

@@ -89,6 +89,67 @@ export function commandTree(context: VerbContext, done: (status: number) => void
     })
 
   program
+    .command('tasks')
+    .description('list tasks, the latest first: waiting, running and ended ones')
+    .addOption(configFileOption())
+    .addOption(
+      new Option('--status <status...>', "of these statuses of Aegir's").choices([
+        'queued',
+        'processing',
+        'success',
+        'warning',
+        'error',
+      ]),
+    )
+    .option('--object <object>', 'of this site, platform or server')
+    .option('--type <type>', 'of this type, such as verify')
+    .option('--since <time>', 'queued or started since: 30m, 2h, 7d ago, or a date')
+    .option('-n, --limit <number>', 'so many at most (default: 50)')
+    .option('--json', 'print JSON, one object a line')
+    .addHelpText('after', example('skynet tasks --status error --since 1d', 'what failed since yesterday'))
+    .action(async (options: Record<string, unknown>) => {
+      const { tasks } = await import('./tasks.js')
+      done(await tasks(options, context))
+    })
+
+  program
+    .command('show <nid>')
+    .description('one task: object, arguments, every run, why it waits, the end of its log and output')
+    .addOption(configFileOption())
+    .option('-n, --lines <number>', 'so many lines of its log and output', '10')
+    .option('--json', 'print JSON')
+    .addHelpText('after', example('skynet show 130', 'the task whose node is 130; secrets are masked'))
+    .action(async (nid: string, options: Record<string, unknown>) => {
+      const { show } = await import('./show.js')
+      done(await show(nid, options as never, context))
+    })
+
+  program
+    .command('tail [nid]')
+    .description("a task's own log and output; without a nid, of all tasks that are being run")
+    .addOption(configFileOption())
+    .option('-f, --follow', 'go on with what comes, until the task has ended or Ctrl-C')
+    .option('-n, --lines <number>', 'begin with so many lines of what is there', '20')
+    .option('--json', 'print JSON, one object a line')
+    .addHelpText('after', example('skynet tail -f', 'what all running tasks say, as they say it; secrets are masked'))
+    .action(async (nid: string | undefined, options: Record<string, unknown>) => {
+      const { tail } = await import('./tail/tail.js')
+      done(await tail(nid, options as never, context))
+    })
+
+  program
+    .command('history')
+    .description('how many tasks of each type were started, how many failed, how long they waited and took')
+    .addOption(configFileOption())
+    .option('--since <time>', 'started since: 2h, 7d ago, or a date', '1d')
+    .option('--json', 'print JSON')
+    .addHelpText('after', example('skynet history --since 7d', 'the week'))
+    .action(async (options: Record<string, unknown>) => {
+      const { history } = await import('./history.js')
+      done(await history(options as never, context))
+    })
+
+  program
     .command('pause')
     .description('start no more tasks; those that run go on. A restart does not resume')
     .addOption(configFileOption())

@@ -1,55 +1,32 @@
-import { SkynetError } from '../config/skynet-error.js'
-import { loadConfig } from '../config/load.js'
 import type { Config } from '../config/schema.js'
-import { askDaemon } from '../daemon/control-client.js'
-import { databaseAddress } from '../daemon/database-address.js'
 import { ForeignRuns } from '../daemon/foreign-runs.js'
 import { QueueReader } from '../daemon/queue-reader.js'
 import type { Status } from '../daemon/status.js'
 import { TopologyReader } from '../daemon/topology-reader.js'
-import { DatabaseConnection, DatabaseError } from '../hostmaster/connection.js'
+import type { DatabaseConnection } from '../hostmaster/connection.js'
 import { leaderLockName } from '../hostmaster/leader-lock.js'
 import { ProcessTable } from '../runner/process-table.js'
 import type { PlanInput, RunningTask } from '../scheduler/plan.js'
-import { join } from 'node:path'
+import { withDatabase, type DatabaseView } from './database-view.js'
 
 /** The queue as a verb sees it that reads the database itself, with what the daemon adds when it runs. */
-export interface QueueView {
-  config: Config
-  connection: DatabaseConnection
-  /** undefined: it does not run. */
-  status: Status | undefined
+export interface QueueView extends DatabaseView {
   input: PlanInput
   highestVid: number
 }
 
 /** Opens the database, hands the view to `use`, and closes it. @throws SkynetError */
-export async function withQueueView<Result>(
+export function withQueueView<Result>(
   file: string | undefined,
   environment: NodeJS.ProcessEnv,
   use: (view: QueueView) => Promise<Result>,
 ): Promise<Result> {
-  const { config } = await loadConfig({ file, environment })
-  let connection: DatabaseConnection | undefined
-  try {
-    connection = await DatabaseConnection.open(await databaseAddress(config))
-    const status = await statusIfRunning(config)
-    return await use({ config, connection, status, ...(await readQueue(connection, config, status)) })
-  } catch (error) {
-    if (!(error instanceof DatabaseError)) throw error
-    throw new SkynetError('DATABASE_UNREACHABLE', `The database cannot be read: ${error.message}.`, { cause: error })
-  } finally {
-    await connection?.close()
-  }
+  return withDatabase(file, environment, async (view) => use(await queueView(view)))
 }
 
-async function statusIfRunning(config: Config): Promise<Status | undefined> {
-  try {
-    return (await askDaemon(join(config.state.dir, 'control.sock'), { verb: 'status' })) as Status
-  } catch (error) {
-    if (error instanceof SkynetError && error.code === 'DAEMON_UNREACHABLE') return undefined
-    throw error
-  }
+/** Reads the queue for a verb that has opened the database already. @throws DatabaseError */
+export async function queueView(view: DatabaseView): Promise<QueueView> {
+  return { ...view, ...(await readQueue(view.connection, view.config, view.status)) }
 }
 
 async function readQueue(

@@ -1,14 +1,16 @@
 import { SkynetError } from '../config/skynet-error.js'
 import { askDaemon } from '../daemon/control-client.js'
 import { readTaskEnd, type TaskEnd } from '../hostmaster/task-history.js'
+import { TASK_STATUS } from '../hostmaster/task.js'
 import { printable } from '../observe/printable.js'
 import { redact } from '../runner/run-output.js'
 import { describeReason, plan } from '../scheduler/plan.js'
 import { controlSocket } from './control-socket.js'
+import { WITHOUT_DAEMON, withDatabase, type DatabaseView } from './database-view.js'
 import type { VerbContext } from './program.js'
-import { withQueueView, type QueueView } from './queue-view.js'
-import { wholeNumber } from './scale.js'
+import { queueView } from './queue-view.js'
 import { duration } from './status.js'
+import { noSuchTask, taskNumber } from './task-number.js'
 
 interface WhyOptions {
   config_file?: string
@@ -17,47 +19,43 @@ interface WhyOptions {
 
 /** `skynet why NID`: one sentence. The daemon knows best; without it the database is asked. @throws SkynetError */
 export async function why(text: string, options: WhyOptions, context: VerbContext): Promise<number> {
-  const nid = wholeNumber(text, 4_294_967_295, 'the nid of a task')
-  const fromDaemon = await askIfRunning(nid, options, context)
+  const nid = taskNumber(text)
+  const socket = await controlSocket(options.config_file, context.environment)
   const sentence =
-    fromDaemon.sentence ??
-    (await withQueueView(options.config_file, context.environment, (view) => explain(view, nid, fromDaemon.isRunning)))
+    (await sentenceOfDaemon(socket, nid)) ??
+    (await withDatabase(options.config_file, context.environment, async (view) => {
+      const { sentence: fromDatabase, isOpen } = await explain(view, nid)
+      return isOpen && !view.status ? `${fromDatabase} ${WITHOUT_DAEMON}` : fromDatabase
+    }))
   process.stdout.write(options.json ? `${JSON.stringify({ nid, why: sentence })}\n` : `${sentence}\n`)
   return 0
 }
 
-async function askIfRunning(
-  nid: number,
-  { config_file }: WhyOptions,
-  { environment }: VerbContext,
-): Promise<{ isRunning: boolean; sentence: string | null }> {
+/** What the daemon says of an open task; null: it does not run, or does not know the task as an open one. */
+export async function sentenceOfDaemon(socket: string, nid: number): Promise<string | null> {
   try {
-    const socket = await controlSocket(config_file, environment)
-    const { sentence } = (await askDaemon(socket, { verb: 'why', nid })) as { sentence: string | null }
-    return { isRunning: true, sentence }
+    return ((await askDaemon(socket, { verb: 'why', nid })) as { sentence: string | null }).sentence
   } catch (error) {
-    if (error instanceof SkynetError && error.code === 'DAEMON_UNREACHABLE') return { isRunning: false, sentence: null }
+    if (error instanceof SkynetError && error.code === 'DAEMON_UNREACHABLE') return null
     throw error
   }
 }
 
-async function explain({ connection, input }: QueueView, nid: number, isRunning: boolean): Promise<string> {
-  const end = await readTaskEnd(connection, nid)
-  if (!end) {
-    throw new SkynetError('FAILED', `There is no task ${nid}.`, {
-      remedy: 'A task is named by the nid of its node, as in …/node/NID or in skynet status.',
-    })
+/** What the database says of a task; open is one that waits or is being run. */
+export async function explain(view: DatabaseView, nid: number): Promise<{ sentence: string; isOpen: boolean }> {
+  const end = await readTaskEnd(view.connection, nid)
+  if (!end) throw noSuchTask(nid)
+  if (end.status !== TASK_STATUS.queued && end.status !== TASK_STATUS.processing) {
+    return { sentence: describeEnd(end), isOpen: false }
   }
-  const off = isRunning ? '' : ' The daemon does not run; this is what the database says.'
-  if (end.status === 0) {
+  const { input } = await queueView(view)
+  if (end.status === TASK_STATUS.queued) {
     const reason = plan(input).waiting.get(nid)
-    return `${reason ? printable(describeReason(reason)) : 'It could start now.'}${off}`
+    return { sentence: reason ? printable(describeReason(reason)) : 'It could start now.', isOpen: true }
   }
-  if (end.status === -1) {
-    const kind = input.running.find((task) => task.nid === nid)?.kind
-    return `${kind === 'stuck' ? 'It is stuck: Aegir takes it for processing, but no process of it is alive.' : 'It is being run.'}${off}`
-  }
-  return describeEnd(end)
+  const kind = input.running.find((task) => task.nid === nid)?.kind
+  const stuck = 'It is stuck: Aegir takes it for processing, but no process of it is alive.'
+  return { sentence: kind === 'stuck' ? stuck : 'It is being run.', isOpen: true }
 }
 
 const OUTCOMES: Record<number, string> = { 1: 'with success', 2: 'with an error', 3: 'with a warning' }

@@ -1,6 +1,7 @@
 import { DatabaseError, type DatabaseConnection } from '../hostmaster/connection.js'
 import { readDurations, type DurationCount } from '../hostmaster/task-history.js'
 import type { Logger } from '../observe/logger.js'
+import { Distribution } from './distribution.js'
 
 /** How long tasks of one type take here. Aegir counts whole seconds: what took less is counted as one. */
 export interface UsualDuration {
@@ -87,40 +88,24 @@ export async function readUsualDurations(
   return tally.usual()
 }
 
-/** Counts durations: by type, how many tasks took how many seconds. */
+/** Counts durations by type, in seconds. */
 class Tally {
-  readonly #types = new Map<string, Map<number, number>>()
+  readonly #types = new Map<string, Distribution>()
 
   add(counts: readonly DurationCount[]): void {
     for (const { type, seconds, count } of counts) {
-      const known = this.#types.get(type) ?? new Map<number, number>()
+      const known = this.#types.get(type) ?? new Distribution()
       this.#types.set(type, known)
-      const least = Math.max(1, seconds)
-      known.set(least, (known.get(least) ?? 0) + count)
+      known.add(Math.max(1, seconds), count)
     }
   }
 
   usual(): Map<string, UsualDuration> {
-    const usual = new Map<string, UsualDuration>()
-    for (const [type, counted] of this.#types) {
-      const sorted = [...counted].sort(([a], [b]) => a - b)
-      const count = sorted.reduce((sum, [, tasks]) => sum + tasks, 0)
-      usual.set(type, {
-        count,
-        median_ms: atRank(sorted, Math.ceil(count / 2)) * 1000,
-        p95_ms: atRank(sorted, Math.ceil(count * 0.95)) * 1000,
-      })
-    }
-    return usual
+    return new Map(
+      [...this.#types].map(([type, counted]) => {
+        const ms = (share: number): number => (counted.quantile(share) ?? 1) * 1000
+        return [type, { count: counted.count, median_ms: ms(0.5), p95_ms: ms(0.95) }]
+      }),
+    )
   }
-}
-
-/** The seconds of the task that comes `rank`th when they are put in order. */
-function atRank(sorted: readonly [seconds: number, tasks: number][], rank: number): number {
-  let passed = 0
-  for (const [seconds, tasks] of sorted) {
-    passed += tasks
-    if (passed >= rank) return seconds
-  }
-  return sorted.at(-1)?.[0] ?? 1
 }

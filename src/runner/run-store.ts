@@ -141,7 +141,12 @@ export class RunStore {
 
   /** Every run that is not settled, oldest first. */
   list(): (RunRecord | UnreadableRecord)[] {
-    return this.#names(this.#runs).map((name) => this.#read(this.#runs, name))
+    return this.names().map((name) => this.#read(this.#runs, name))
+  }
+
+  /** Names of the runs that are not settled, oldest first. */
+  names(): string[] {
+    return this.#names(this.#runs)
   }
 
   /** Names of the settled runs, oldest first. */
