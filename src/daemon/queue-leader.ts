@@ -66,6 +66,7 @@ export class QueueLeader {
     topology.forget()
     durations.reconnected()
     const adopted = keeper.adopt()
+    this.#parts.schedule.takeOver()
     attempts.recall(this.#recentRuns())
     for (const { nid, vid, run, object, type, state } of adopted) {
       logger.info({ nid, vid, run, object, type, state }, 'run adopted')
@@ -85,13 +86,17 @@ export class QueueLeader {
 
   /** One turn. @returns milliseconds until the next one is due. @throws DatabaseError, LeadershipLost */
   async turn(): Promise<number> {
-    const { clock, settings, settler, keeper } = this.#parts
+    const { clock, settings, settler, keeper, schedule, scheduledRuns } = this.#parts
     const interval = settings().queue.poll_interval
-    if (clock.monotonic() - this.#polledAt >= interval - 1) await this.#doPoll()
+    scheduledRuns.settleEnded()
+    // What is due is started behind a poll only, which tells whether we still lead.
+    const isDue = !this.#parts.draining() && schedule.isDue()
+    if (isDue || clock.monotonic() - this.#polledAt >= interval - 1) await this.#doPoll()
+    if (isDue && (await this.#mayStart())) schedule.start()
     await settler.settleEnded(this.#connection)
     if (keeper.active.some((active) => active.phase === 'ended')) return Math.min(interval, 250)
     if (!this.#parts.draining() && (await this.#start()) === 'plan anew') return 0
-    return Math.max(0, this.#polledAt + interval - clock.monotonic())
+    return Math.max(0, Math.min(this.#polledAt + interval - clock.monotonic(), schedule.wait()))
   }
 
   /** Gives Drupal's lock row back, unless runs go on: then it expires by itself. */
@@ -213,21 +218,24 @@ export class QueueLeader {
     } else conditions.end('lock row', "Aegir's queue lock is free again")
   }
 
+  /** Whether anything may be started at this moment. */
+  async #mayStart(): Promise<boolean> {
+    const { lockRow } = this.#parts
+    if (this.#parts.halt() !== undefined || lockRow.state.kind !== 'ours') return false
+    if (lockRow.sinceWritten <= WRITE_AGE) return true
+    // Nothing was written for a minute: frozen, or the disk below the database is. Prove that we can before a start.
+    const state = await lockRow.keep(this.#connection, { value: lockRow.value, expire: 0 })
+    return state.kind === 'ours'
+  }
+
   /** @returns `plan anew` when a task turned out not to be ours to start: its slot is still free. */
   async #start(): Promise<'done' | 'plan anew'> {
-    const { reader, keeper, attempts, lockRow, topology, clock } = this.#parts
+    const { reader, keeper, attempts, topology, clock } = this.#parts
     if (!this.#poll || !reader.complete) return 'done'
     // Also when nothing waits any more: a parked task that was deleted or cancelled is to leave the status.
     attempts.keepOnly(reader.mirror.waiting)
     if (reader.mirror.waiting.size === 0) return 'done'
-    const halted = this.#parts.halt()
-    if (halted !== undefined || lockRow.state.kind !== 'ours') return 'done'
-    if (keeper.active.length >= this.#parts.slots()) return 'done'
-    if (lockRow.sinceWritten > WRITE_AGE) {
-      // Nothing was written for a minute: frozen, or the disk below the database is. Prove that we can before a start.
-      await lockRow.keep(this.#connection, { value: lockRow.value, expire: 0 })
-      if ((lockRow.state as { kind: string }).kind !== 'ours') return 'done'
-    }
+    if (!(await this.#mayStart()) || keeper.active.length >= this.#parts.slots()) return 'done'
     const extraTypes = this.#parts.extraTypes()
     const known = await topology.refresh(this.#connection, this.#hostmasterNid(), extraTypes, clock.now())
     const input = { ...planInput(this.#parts, known), urgentInARow: this.#urgentInARow }

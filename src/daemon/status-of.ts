@@ -102,9 +102,11 @@ export function statusOf(parts: DaemonParts, facts: DaemonFacts): Status {
         }
       }),
     },
+    schedule: parts.schedule.view(),
     untouchable_records: [
       ...otherMachine.map(({ run }) => ({ run, reason: 'it belongs to another machine' })),
       ...unreadable,
+      ...parts.scheduledRuns.untouchable.map(({ run, reason }) => ({ run: `schedule/${run}`, reason })),
     ],
     last_error: facts.lastError,
   }
