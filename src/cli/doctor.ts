@@ -10,6 +10,7 @@ import { describeResults, verdictOf, type Verdict } from './doctor/report.js'
 import { runnerChecks } from './doctor/runner-checks.js'
 import { taskChecks } from './doctor/task-checks.js'
 import type { VerbContext } from './program.js'
+import { newScreen, screenOf } from './screen.js'
 
 /** As a monitoring plug-in has them. */
 const EXIT_STATUS: Record<Verdict, number> = { pass: 0, warn: 1, fail: 2 }
@@ -45,11 +46,8 @@ export async function doctor(
   const verdict = verdictOf(results)
   if (options.json) process.stdout.write(`${JSON.stringify({ version, verdict, checks: results }, null, 2)}\n`)
   else {
-    const { columns, isTTY } = process.stdout
-    const width = isTTY ? Math.min(columns, WIDEST) : 80
-    process.stdout.write(
-      `${describeResults(results, { width, colour: isTTY && environment['NO_COLOR'] === undefined })}\n`,
-    )
+    const { width, colour } = screenOf(process.stdout, environment)
+    process.stdout.write(`${describeResults(results, newScreen(Math.min(width, WIDEST), colour))}\n`)
   }
   return EXIT_STATUS[verdict]
 }

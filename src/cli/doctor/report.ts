@@ -1,4 +1,4 @@
-import { styleText } from 'node:util'
+import { wrap, type Screen } from '../screen.js'
 import type { CheckResult } from './check.js'
 
 /** What all findings come to. */
@@ -16,8 +16,7 @@ const STYLES = { pass: 'green', warn: 'yellow', fail: 'red', skip: 'gray' } as c
 const INDENT = 23
 
 /** A line for each check, what to do below it; no line is longer than `width`, unless a word is. */
-export function describeResults(results: CheckResult[], { width, colour }: { width: number; colour: boolean }): string {
-  const paint = (style: Parameters<typeof styleText>[0], text: string) => (colour ? styleText(style, text) : text)
+export function describeResults(results: CheckResult[], { width, paint }: Screen): string {
   const lines: string[] = []
   let group = ''
   for (const result of results) {
@@ -40,15 +39,4 @@ function summary(results: CheckResult[]): string {
   const of = (number: number, word: string) => `${number} ${word}${number === 1 ? '' : 's'}`
   const skipped = count('skip') > 0 ? `, ${count('skip')} not looked at` : ''
   return `${of(results.length, 'check')}: ${of(count('fail'), 'failure')}, ${of(count('warn'), 'warning')}${skipped}.`
-}
-
-/** Breaks at blanks; a path or command that is longer than a line stays whole, so that it can be copied. */
-function wrap(text: string, width: number): string[] {
-  const lines: string[] = []
-  for (const word of text.split(/\s+/)) {
-    const last = lines.at(-1)
-    if (last !== undefined && last.length + 1 + word.length <= width) lines[lines.length - 1] = `${last} ${word}`
-    else lines.push(word)
-  }
-  return lines
 }

@@ -1,0 +1,54 @@
+import { styleText } from 'node:util'
+import stringWidth from 'string-width'
+import wrapAnsi from 'wrap-ansi'
+
+export type Style = Parameters<typeof styleText>[0]
+
+/** What a verb may do where its output goes: how wide a line may be, and whether there are colours. */
+export interface Screen {
+  /** Columns; infinite where nobody looks (a pipe, a file): there nothing is cut or broken. */
+  width: number
+  colour: boolean
+  /** The text in this style; plain where there are no colours. Of text that is already cut and padded. */
+  paint: (style: Style, text: string) => string
+}
+
+/** A standard stream, as far as it matters here. */
+export interface OutputStream {
+  isTTY?: boolean | undefined
+  columns?: number | undefined
+}
+
+/**
+ * The screen behind a stream. COLUMNS tells the width where the stream is no terminal (a pager, `watch`, a test); shells
+ * do not export it by themselves. By its convention (no-color.org) an empty NO_COLOR says nothing.
+ */
+export function screenOf({ isTTY = false, columns }: OutputStream, environment: NodeJS.ProcessEnv): Screen {
+  const asked = /^[1-9]\d{0,4}$/.test(environment['COLUMNS'] ?? '') ? Number(environment['COLUMNS']) : undefined
+  // A terminal of 0 columns is one that nobody has told its size: a serial line, a job of a scheduler.
+  const width = (isTTY ? columns || asked : asked) ?? Number.POSITIVE_INFINITY
+  return newScreen(width, isTTY && !environment['NO_COLOR'] && environment['TERM'] !== 'dumb')
+}
+
+export function newScreen(width: number, colour: boolean): Screen {
+  // The stream was looked at above; styleText itself would look at another one.
+  const paint = (style: Style, text: string) => (colour ? styleText(style, text, { validateStream: false }) : text)
+  return { width, colour, paint }
+}
+
+/** Columns that a text takes on a terminal: wide characters take two, marks none. */
+export function widthOf(text: string): number {
+  return stringWidth(text)
+}
+
+/** Fills up with blanks to so many columns. */
+export function pad(text: string, width: number, align: 'left' | 'right' = 'left'): string {
+  const blanks = ' '.repeat(Math.max(0, width - widthOf(text)))
+  return align === 'left' ? text + blanks : blanks + text
+}
+
+/** Breaks at blanks; a path or command that is longer than a line stays whole, so that it can be copied. */
+export function wrap(text: string, width: number): string[] {
+  const words = text.trim().replace(/\s+/g, ' ')
+  return Number.isFinite(width) ? wrapAnsi(words, Math.max(1, width)).split('\n') : [words]
+}
