@@ -129,9 +129,9 @@ async function cronCheck(given: Given[]): Promise<(text: string) => boolean> {
   return (text) => validate(text)
 }
 
-/** As TZ says, else /etc/localtime; something that is no zone is UTC, as everywhere. */
+/** As TZ says, else /etc/localtime; where that is no zone, Node knows none and goes by UTC. */
 function machineTimeZone(): string {
-  return (Intl.DateTimeFormat().resolvedOptions().timeZone as string | undefined) ?? 'UTC'
+  return Intl.DateTimeFormat().resolvedOptions().timeZone || 'UTC'
 }
 
 /** Both files lie in one folder; what is wrong with it is said once. */

@@ -86,13 +86,13 @@ export class QueueLeader {
 
   /** One turn. @returns milliseconds until the next one is due. @throws DatabaseError, LeadershipLost */
   async turn(): Promise<number> {
-    const { clock, settings, settler, keeper, schedule, scheduledRuns } = this.#parts
+    const { clock, settings, settler, keeper, outage, schedule, scheduledRuns } = this.#parts
     const interval = settings().queue.poll_interval
     scheduledRuns.settleEnded()
     // What is due is started behind a poll only, which tells whether we still lead.
     const isDue = !this.#parts.draining() && schedule.isDue()
     if (isDue || clock.monotonic() - this.#polledAt >= interval - 1) await this.#doPoll()
-    if (isDue && (await this.#mayStart())) schedule.start()
+    if (isDue && outage.state.kind === 'working' && (await this.#mayStart())) schedule.start()
     await settler.settleEnded(this.#connection)
     if (keeper.active.some((active) => active.phase === 'ended')) return Math.min(interval, 250)
     if (!this.#parts.draining() && (await this.#start()) === 'plan anew') return 0

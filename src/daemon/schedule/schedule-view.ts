@@ -14,6 +14,8 @@ export const CLOCK_TOLERANCE = 3 * 60 * 60_000
 /** What `skynet schedule --json` prints; a part of the status too. Times are milliseconds since 1970. */
 export interface ScheduleView {
   time_zone: string
+  /** Why nothing is started now, in a sentence; null: nothing is in the way. */
+  held: string | null
   commands: ScheduledCommand[]
 }
 
@@ -42,21 +44,34 @@ export interface LastScheduledRun {
   output: string
 }
 
+/** What the view asks of the runs on disk. */
+export type KnownRuns = Pick<ScheduledRunStore, 'unsettledOf' | 'last' | 'answeredUntil' | 'settledOutputFile'>
+
+/** Where nothing was ever run. */
+export const NO_RUNS: KnownRuns = {
+  unsettledOf: () => [],
+  last: () => undefined,
+  answeredUntil: () => undefined,
+  settledOutputFile: () => '',
+}
+
 export interface ViewSources {
   schedule: Readonly<Record<string, string>>
   timeZone: string
   timesOf: (expression: string) => CronTimes
-  store: ScheduledRunStore
+  store: KnownRuns
   book: ScheduleBook
   processes: ProcessTable
   now: number
+  held: string | null
 }
 
 /** The schedule as configuration and disk tell it, whether or not a daemon runs. */
 export function scheduleView(sources: ViewSources): ScheduleView {
-  const { schedule, timeZone } = sources
+  const { schedule, timeZone, held } = sources
   return {
     time_zone: timeZone,
+    held,
     commands: Object.entries(schedule).map(([name, expression]) => commandView(name, expression, sources)),
   }
 }
@@ -95,7 +110,8 @@ export function openSince(
 }
 
 function isAlive(record: ScheduledRun | UnreadableRecord, processes: ProcessTable): record is ScheduledRun {
-  return isReadable(record) && record.child !== null && sessionState(processes, record.child).kind !== 'empty'
+  if (!isReadable(record) || record.child === null || record.state === 'ended') return false
+  return sessionState(processes, record.child).kind !== 'empty'
 }
 
 function lastView(record: ScheduledRun, output: string): LastScheduledRun {

@@ -91,7 +91,7 @@ export class Schedule {
     const now = clock.now()
     let isDue = false
     for (const [command, plan] of this.#plans) {
-      if (plan.next === undefined || plan.next > now) continue
+      if (!isOpen(plan, now)) continue
       if (runs.find(command)) this.#leaveOut(command, plan)
       else isDue = true
     }
@@ -102,31 +102,38 @@ export class Schedule {
   start(): void {
     const { clock, runs, logger, conditions, drushFails } = this.#options
     for (const [command, plan] of this.#plans) {
-      if (plan.next === undefined || plan.next > clock.now() || runs.find(command)) continue
+      if (!isOpen(plan, clock.now()) || runs.find(command)) continue
       // The disk knows best what has been answered, and by whom.
       this.#look(command, plan)
-      if (plan.next === undefined || plan.next > clock.now()) continue
+      const dueAt = plan.next
+      if (dueAt === undefined || dueAt > clock.now()) continue
       if (runs.isBusy(command)) {
+        // Of a daemon that took itself for the leader when we already were.
         runs.adopt()
         continue
       }
       try {
-        runs.start(command, plan.next)
+        runs.start(command, dueAt)
       } catch (error) {
-        if (isDiskFault(error) && error.syscall !== 'spawn') return tellDiskFault(conditions, error)
+        if (isDiskFault(error) && !error.syscall?.startsWith('spawn')) {
+          tellDiskFault(conditions, error)
+          return
+        }
         logger.error({ err: error, command }, 'no process could be made for a scheduled command')
-        return drushFails(`no process could be made: ${error instanceof Error ? error.message : String(error)}`)
+        drushFails(`no process could be made: ${error instanceof Error ? error.message : String(error)}`)
+        return
       }
       this.#look(command, plan)
     }
   }
 
-  view(): ScheduleView {
+  /** @param held why nothing is started now, in a sentence. */
+  view(held: string | null): ScheduleView {
     const { settings, store, book, processes, clock } = this.#options
     const { schedule, cron } = settings()
     const { time_zone: timeZone } = cron
     const timesOf = (expression: string): CronTimes => this.#timesOf(expression, timeZone)
-    return scheduleView({ schedule, timeZone, timesOf, store, book, processes, now: clock.now() })
+    return scheduleView({ schedule, timeZone, timesOf, store, book, processes, now: clock.now(), held })
   }
 
   /** Follows the configuration, and a clock that was wrong by far: what it has led to counts no longer. */
@@ -169,4 +176,8 @@ export class Schedule {
     plan.toldBeside = run
     logger.info({ command, run }, 'scheduled command still runs at its next time; that time is left out')
   }
+}
+
+function isOpen({ next }: Plan, now: number): boolean {
+  return next !== undefined && next <= now
 }
