@@ -246,6 +246,17 @@ export function commandTree(context: VerbContext, done: (status: number) => void
       done(await scale(slots, options, context))
     })
 
+  program
+    .command('schedule')
+    .description('what is run at its times: the last result, and the next five times')
+    .addOption(configFileOption())
+    .option('--json', 'print JSON')
+    .addHelpText('after', example('skynet schedule', 'the drush commands of [schedule] in skynet.conf'))
+    .action(async (options: Record<string, unknown>) => {
+      const { schedule } = await import('./schedule.js')
+      done(await schedule(options, context))
+    })
+
   const config = program.command('config').description('the configuration').exitOverride()
   config
     .command('check')

@@ -36,7 +36,7 @@ export function describeSchema(schema: ConfigSchema): SectionDescription[] {
 
 /** The same where no value is read: names, help and defaults do not depend on the machine. */
 export const describeConfig = (): SectionDescription[] =>
-  describeSchema(configSchema({ home: '/', cores: 1, isCron: () => true }))
+  describeSchema(configSchema({ home: '/', cores: 1, isCron: () => true, timeZone: 'UTC' }))
 
 function describeKey(name: string, type: z.ZodType): KeyDescription {
   const fallback = type instanceof z.ZodPrefault ? String(type.def.defaultValue) : undefined

@@ -144,3 +144,14 @@ export const program = (home: string) =>
       ? reading
       : { must: 'one program, without arguments: a name that PATH finds, or an absolute path' }
   })
+
+/** A time zone by its name in the tz database; `auto` gives what the caller found. */
+export const timeZoneOrAuto = (auto: string) =>
+  kind((text) => {
+    const zone = text === 'auto' ? auto : text
+    try {
+      return { value: new Intl.DateTimeFormat('en', { timeZone: zone }).resolvedOptions().timeZone }
+    } catch {
+      return { must: 'a time zone such as Europe/Berlin or UTC, or auto' }
+    }
+  })

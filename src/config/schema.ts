@@ -14,6 +14,7 @@ import {
   size,
   socketPath,
   socketPathOrAuto,
+  timeZoneOrAuto,
   userName,
   word,
   yesNo,
@@ -40,16 +41,21 @@ export interface Surroundings {
   cores: number
   /** Whether a text is a cron expression; passed in because its library is loaded only where there is a schedule. */
   isCron: (text: string) => boolean
+  /** The machine's time zone, for the times of the schedule. */
+  timeZone: string
 }
 
 /** Drush refuses every command above this load for each processor. */
 const LOAD_PER_CORE = 5
 
+/** Drush commands that run tasks, each in its way; two that do so beside each other are one too many. */
+const RUNS_TASKS = new Set(['hosting-task', 'hosting-tasks', 'hosting-queued'])
+
 /**
  * skynet.conf: every section, key, type, default and limit. The input is the text of the files, the output is `Config`:
  * durations in milliseconds, sizes in bytes, paths absolute.
  */
-export function configSchema({ home, cores, isCron }: Surroundings) {
+export function configSchema({ home, cores, isCron, timeZone }: Surroundings) {
   const database = z
     .object({
       host: word().prefault('localhost').register(keyHelp, { help: 'The database server.' }),
@@ -128,13 +134,27 @@ export function configSchema({ home, cores, isCron }: Surroundings) {
     .record(
       z
         .string()
-        .regex(/^[a-z][a-z0-9:_-]*$/, 'a name must be that of a drush command (small letters, digits and : _ -)')
-        .refine((name) => name !== 'hosting-task', 'hosting-task cannot be scheduled: Skynet itself runs the tasks'),
+        // The name becomes a part of a file's, which has at most 255 bytes.
+        .regex(
+          /^[a-z][a-z0-9:_-]{0,99}$/,
+          'a name must be that of a drush command (small letters, digits and : _ -, at most 100)',
+        )
+        .refine((name) => !RUNS_TASKS.has(name), {
+          error: ({ input }) => `${String(input)} cannot be scheduled: Skynet itself runs the tasks`,
+        }),
       z.string().refine(isCron, 'must be a cron expression such as */5 * * * *'),
     )
     .register(keyHelp, {
-      help: 'Drush commands of the hostmaster site and when to run them: NAME = CRON EXPRESSION (minute, hour, day, month, day of the week).',
+      help: 'Drush commands of the hostmaster site and when to run them: NAME = CRON EXPRESSION (minute, hour, day, month, day of the week; a day must fit both of its fields). They take no slot of the tasks; every pause holds them.',
     })
+
+  const cron = z
+    .object({
+      time_zone: timeZoneOrAuto(timeZone).prefault('auto').register(keyHelp, {
+        help: "Time zone of the times in [schedule], such as Europe/Berlin; auto: the machine's.",
+      }),
+    })
+    .register(keyHelp, { help: 'How the times in [schedule] are meant.' })
 
   const limits = z
     .object({
@@ -193,6 +213,7 @@ export function configSchema({ home, cores, isCron }: Surroundings) {
     limits: limits.prefault({}),
     locks: locks.prefault({}),
     schedule: schedule.prefault({}),
+    cron: cron.prefault({}),
     state: state.prefault({}),
     wake: wake.prefault({}),
   })

@@ -25,6 +25,7 @@ import type { QueueMirror } from './queue-mirror.js'
 import { QueueReader } from './queue-reader.js'
 import { claimOrigin } from './run-claim.js'
 import { RunKeeper } from './run-keeper.js'
+import { assembleSchedule } from './schedule/assemble-schedule.js'
 import { Settler, type SettledFacts } from './settler.js'
 import { TopologyReader } from './topology-reader.js'
 import { UsualDurations } from './usual-durations.js'
@@ -109,6 +110,7 @@ export function assembleParts(
     claimedElsewhere: new ClaimedElsewhere(clock),
     outage,
     drushWatch,
+    ...assembleSchedule({ settings, processes, clock, logger, conditions, surroundings, self, outage, changed }),
     foreign: new ForeignRuns(processes),
     lockRow: new LockRowKeeper(hostname(), process.pid, clock),
     ownPause,

@@ -20,6 +20,8 @@ import type { Pauses } from './pauses.js'
 import type { QueueReader } from './queue-reader.js'
 import type { ClaimOrigin } from './run-claim.js'
 import type { RunKeeper } from './run-keeper.js'
+import type { Schedule } from './schedule/schedule.js'
+import type { ScheduledRuns } from './schedule/scheduled-runs.js'
 import type { Settler } from './settler.js'
 import type { TopologyReader } from './topology-reader.js'
 import type { UsualDurations } from './usual-durations.js'
@@ -46,6 +48,8 @@ export interface DaemonParts {
   pauses: Pauses
   module: ModuleState
   drushWatch: DrushWatch
+  schedule: Schedule
+  scheduledRuns: ScheduledRuns
   known: KnownHostmasters
   origin: ClaimOrigin
   /** `skynet scale`: outranks `[queue] concurrent_tasks` until the daemon is restarted. */

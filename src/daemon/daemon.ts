@@ -177,7 +177,7 @@ export class Daemon {
   stop(how: 'finish' | 'leave'): void {
     if (this.#stopping === 'leave' || this.#stopping === how) return
     this.#stopping = how
-    const running = this.#parts.keeper.active.length
+    const running = this.#running()
     const isContending = this.#role === 'standby'
     if (how === 'finish') this.#parts.logger.info({ running }, 'leaving when the running tasks have ended')
     else {
@@ -239,7 +239,7 @@ export class Daemon {
 
   /** Leaves everything to whoever comes next: the children go on. Idempotent. */
   #letGo(): void {
-    const { logger, keeper } = this.#parts
+    const { logger, keeper, scheduledRuns } = this.#parts
     this.#role = 'stopping'
     if (this.#hasLeft) return
     this.#hasLeft = true
@@ -248,8 +248,9 @@ export class Daemon {
     this.#control.stop()
     this.#wake?.stop()
     this.#standbys.stop()
-    const running = keeper.active.length
+    const running = this.#running()
     keeper.releaseAll()
+    scheduledRuns.releaseAll()
     logger.info({ running }, 'skynet leaves')
     this.#options.log.flush()
   }
@@ -407,10 +408,16 @@ export class Daemon {
     return this.#stopping === 'leave' || this.#isDrained()
   }
 
+  /** How many of our children are alive, or have yet to be settled. */
+  #running(): number {
+    const { keeper, scheduledRuns } = this.#parts
+    return keeper.active.length + scheduledRuns.active.length
+  }
+
   /** Whether there is nothing left to wait for, for a daemon that was asked to finish. */
   #isDrained(): boolean {
-    const { keeper, reader, attempts, lockRow, outage } = this.#parts
-    if (keeper.active.length > 0) return false
+    const { reader, attempts, lockRow, outage } = this.#parts
+    if (this.#running() > 0) return false
     if (this.#stopping === 'finish') return true
     if (!this.#options.once || !reader.complete || this.#role !== 'leader') return false
     if (outage.state.kind === 'out') {

@@ -12,6 +12,7 @@ import { RECALL } from './attempts.js'
 import type { DaemonParts } from './daemon-parts.js'
 import { endDiskFault, isDiskFault, tellDiskFault } from './disk-fault.js'
 import { firstStartReason } from './first-start.js'
+import type { LockRowState } from './lock-row-keeper.js'
 import { planInput, runningTasks } from './plan-input.js'
 import { claimValue, parseClaim } from './run-claim.js'
 
@@ -69,6 +70,7 @@ export class QueueLeader {
     topology.forget()
     durations.reconnected()
     const adopted = keeper.adopt()
+    this.#parts.schedule.takeOver()
     attempts.recall(this.#recentRuns())
     for (const { nid, vid, run, object, type, state } of adopted) {
       logger.info({ nid, vid, run, object, type, state }, 'run adopted')
@@ -88,15 +90,19 @@ export class QueueLeader {
 
   /** One turn. @returns milliseconds until the next one is due. @throws DatabaseError, LeadershipLost */
   async turn(): Promise<number> {
-    const { clock, settings, settler, keeper } = this.#parts
+    const { clock, settings, settler, keeper, outage, schedule, scheduledRuns } = this.#parts
     const interval = settings().queue.poll_interval
+    scheduledRuns.settleEnded()
     if (clock.monotonic() - this.#pingedAt >= PING_INTERVAL) await this.#stayLeader()
-    if (clock.monotonic() - this.#polledAt >= interval - 1) await this.#doPoll()
+    // What is due is started behind a poll only, which tells whether we still lead.
+    const isDue = !this.#parts.draining() && schedule.isDue()
+    if (isDue || clock.monotonic() - this.#polledAt >= interval - 1) await this.#doPoll()
+    if (isDue && outage.state.kind === 'working' && (await this.#mayStart())) schedule.start()
     await settler.settleEnded(this.#connection)
     if (keeper.active.some((active) => active.phase === 'ended')) return Math.min(interval, 250)
     if (!this.#parts.draining() && (await this.#start()) === 'plan anew') return 0
     const due = Math.min(this.#polledAt + interval, this.#pingedAt + PING_INTERVAL)
-    return Math.max(0, due - clock.monotonic())
+    return Math.max(0, Math.min(due - clock.monotonic(), schedule.wait()))
   }
 
   /** Gives Drupal's lock row back, unless runs go on: then it expires by itself. */
@@ -130,9 +136,9 @@ export class QueueLeader {
     if (lockRow.state.kind === 'ours' && lockRow.sinceWritten > RENEW_INTERVAL) await this.#renewLockRow()
   }
 
-  async #renewLockRow(): Promise<void> {
+  #renewLockRow(): Promise<LockRowState> {
     const { lockRow } = this.#parts
-    await lockRow.keep(this.#connection, { value: lockRow.value, expire: 0 })
+    return lockRow.keep(this.#connection, { value: lockRow.value, expire: 0 })
   }
 
   async #doPoll(): Promise<void> {
@@ -232,23 +238,26 @@ export class QueueLeader {
     if (topology.current) bulkMarks.mark(reader.mirror, runningTasks(this.#parts), topology.current.topology)
   }
 
+  /** Whether anything may be started at this moment. */
+  async #mayStart(): Promise<boolean> {
+    const { lockRow } = this.#parts
+    if (this.#parts.halt() !== undefined || lockRow.state.kind !== 'ours') return false
+    if (lockRow.sinceWritten <= WRITE_AGE) return true
+    // Nothing was written for a minute: frozen, or the disk below the database is. Prove that we can before a start.
+    return (await this.#renewLockRow()).kind === 'ours'
+  }
+
   /** @returns `plan anew` when a task turned out not to be ours to start: its slot is still free. */
   async #start(): Promise<'done' | 'plan anew'> {
-    const { reader, keeper, attempts, lockRow, topology, clock } = this.#parts
+    const { reader, keeper, attempts, topology, clock } = this.#parts
     if (!this.#poll || !reader.complete) return 'done'
     // Also when nothing waits any more: a parked task that was deleted or cancelled is to leave the status.
     attempts.keepOnly(reader.mirror.waiting)
     if (reader.mirror.waiting.size === 0) return 'done'
-    const halted = this.#parts.halt()
-    if (halted !== undefined || lockRow.state.kind !== 'ours') return 'done'
+    if (!(await this.#mayStart())) return 'done'
     if (keeper.active.length >= this.#parts.slots()) {
       this.#markBulk()
       return 'done'
-    }
-    if (lockRow.sinceWritten > WRITE_AGE) {
-      // Nothing was written for a minute: frozen, or the disk below the database is. Prove that we can before a start.
-      await this.#renewLockRow()
-      if ((lockRow.state as { kind: string }).kind !== 'ours') return 'done'
     }
     const extraTypes = this.#parts.extraTypes()
     const known = await topology.refresh(this.#connection, this.#hostmasterNid(), extraTypes, clock.now())

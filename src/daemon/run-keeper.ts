@@ -8,7 +8,7 @@ import { isSameProcess, type ProcessIdentity, type ProcessTable } from '../runne
 import { Run, type RunEvent } from '../runner/run.js'
 import { runName, taskOfRunName, type RunExit, type RunOutcome, type RunRecord } from '../runner/run-record.js'
 import { OwnershipLost, isReadable, type RunStore, type UnreadableRecord } from '../runner/run-store.js'
-import { spawnRun, type ChildSurroundings, type DrushCommand } from '../runner/run-shell.js'
+import { startChild, type ChildSurroundings, type DrushCommand } from '../runner/run-shell.js'
 import { recordOf, type ActiveRun } from './active-run.js'
 import type { Clock } from './clock.js'
 
@@ -128,30 +128,23 @@ export class RunKeeper {
       this.giveUp(record)
       throw new OwnershipLost(record.run)
     }
-    let child: ChildProcess
+    let started: ReturnType<typeof startChild>
     try {
-      const run = { directory: store.directory(record.run), outputFile: store.outputFile(record.run), nid: record.nid }
-      child = spawnRun(run, settings().drush, surroundings)
-      child.on('error', () => undefined)
-      if (child.pid === undefined) throw new Error('the operating system made no process')
+      const [directory, outputFile] = [store.directory(record.run), store.outputFile(record.run)]
+      const words = ['hosting-task', String(record.nid)]
+      started = startChild({ directory, outputFile, words }, settings().drush, surroundings, processes)
     } catch (error) {
       this.giveUp(record)
       throw error
     }
-    // Read at once: until Node has collected its child, the pid cannot become another process's.
-    const identity = processes.identify(child.pid)
-    if (!identity) {
-      this.giveUp(record)
-      throw new Error('the new process is not in /proc; is /proc mounted with hidepid?')
-    }
-    const running = { ...record, state: 'running' as const, child: identity, started_at: clock.now() }
+    const running = { ...record, state: 'running' as const, child: started.identity, started_at: clock.now() }
     try {
       store.write(running)
     } catch (error) {
       // The disk filled up since the first record. The shell's own note names the child to whoever comes after us.
       this.#options.logger.warn({ err: error, run: record.run }, 'record not written; the run goes on')
     }
-    this.#follow(running, child)
+    this.#follow(running, started.child)
   }
 
   /**

@@ -1,6 +1,6 @@
 import { hostname } from 'node:os'
 import { printable } from '../observe/printable.js'
-import { describeReason, plan, type Reason } from '../scheduler/plan.js'
+import { describeReason, plan, type Halt, type Reason } from '../scheduler/plan.js'
 import { Footprints } from '../scheduler/footprints.js'
 import { emptyTopology } from '../scheduler/topology.js'
 import { recordOf } from './active-run.js'
@@ -102,10 +102,26 @@ export function statusOf(parts: DaemonParts, facts: DaemonFacts): Status {
         }
       }),
     },
+    schedule: parts.schedule.view(scheduleHeld(parts, facts.role)),
     untouchable_records: [
       ...otherMachine.map(({ run }) => ({ run, reason: 'it belongs to another machine' })),
       ...unreadable,
+      ...parts.scheduledRuns.untouchable.map(({ run, reason }) => ({ run: `schedule/${run}`, reason })),
     ],
     last_error: facts.lastError,
   }
+}
+
+function scheduleHeld(parts: DaemonParts, role: Role): string | null {
+  const halt = scheduleHalt(parts, role)
+  return halt ? printable(describeReason(halt)) : null
+}
+
+function scheduleHalt({ lockRow, outage, draining, halt }: DaemonParts, role: Role): Halt | undefined {
+  if (draining()) return { kind: 'stopping' }
+  if (role !== 'leader') return { kind: 'not-leading' }
+  const { state } = lockRow
+  if (state.kind === 'foreign') return { kind: 'foreign-lock', holder: state.holder, until: state.until }
+  if (outage.state.kind === 'out') return { kind: 'outage', what: outage.state.reason, since: outage.state.since }
+  return halt()
 }

@@ -1,3 +1,5 @@
+import type { ScheduleView } from './schedule/schedule-view.js'
+
 /** What `skynet status --json` prints and the control socket answers; times are milliseconds since 1970. */
 export interface Status {
   version: string
@@ -20,6 +22,8 @@ export interface Status {
   stuck: { nid: number; type: string; object: string }[]
   parked: { nid: number; attempts: number; until: number; reason: string }[]
   waiting: { count: number; oldest_since: number | null; next: WaitingStatus[] }
+  /** What is run at its times, and how it went. */
+  schedule: ScheduleView
   /** Records that are shown and never touched: of another machine, or that cannot be read. */
   untouchable_records: { run: string; reason: string }[]
   last_error: { at: number; message: string } | null

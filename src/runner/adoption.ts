@@ -1,6 +1,9 @@
 import type { ProcessIdentity, ProcessTable } from './process-table.js'
-import type { RunRecord } from './run-record.js'
-import type { RunStore } from './run-store.js'
+import type { RunLife } from './run-record.js'
+import type { RunStoreOf } from './run-store.js'
+
+/** Where the run's folder and what lies in it is; of the records' form nothing here depends. */
+type Folders = Pick<RunStoreOf<RunLife>, 'directory' | 'fence' | 'readStarted'>
 
 /**
  * What an unsettled record of this machine leads to when a daemon takes over:
@@ -11,7 +14,7 @@ import type { RunStore } from './run-store.js'
  */
 export type Adoption = { kind: 'follow'; child: ProcessIdentity } | { kind: 'never appeared' } | { kind: 'ended' }
 
-export function adoptionOf(record: RunRecord, store: RunStore, processes: ProcessTable): Adoption {
+export function adoptionOf(record: RunLife, store: Folders, processes: ProcessTable): Adoption {
   if (record.state === 'ended') return appeared(record, store) ? { kind: 'ended' } : { kind: 'never appeared' }
   if (record.owner.boot !== processes.boot)
     return appeared(record, store) ? { kind: 'ended' } : { kind: 'never appeared' }
@@ -27,12 +30,12 @@ export function adoptionOf(record: RunRecord, store: RunStore, processes: Proces
 }
 
 /** Whether the run's shell ever got past its fence: an empty `started` was made by a daemon, not by the shell. */
-export function appeared(record: RunRecord, store: RunStore): boolean {
+export function appeared(record: RunLife, store: Folders): boolean {
   return record.child !== null || (store.readStarted(record.run)?.pid ?? 0) > 0
 }
 
 /** The run's shell, known by the run's directory among its arguments. */
-export function shellOf(run: string, store: RunStore, processes: ProcessTable): ProcessIdentity | undefined {
+export function shellOf(run: string, store: Folders, processes: ProcessTable): ProcessIdentity | undefined {
   const directory = store.directory(run)
   const shell = processes.list().find((process) => processes.args(process.pid).includes(directory))
   return shell && processes.identify(shell.pid)

@@ -51,17 +51,11 @@ const footprint = z.object({
   siteVerifyOn: z.number().optional(),
 })
 
-export const runRecordSchema = z.object({
+/** What the record of every run holds, whatever it is that drush does: the life of a child process. */
+export const runLifeSchema = z.object({
   /** Of this form; a record of a newer Skynet is shown, and touched by nobody older. */
   version: z.literal(1),
   run: z.string().regex(/^[A-Za-z0-9TZ.-]{1,100}$/),
-  nid: z.number().int().positive(),
-  vid: z.number().int().positive(),
-  type: z.string(),
-  rid: z.number().int(),
-  object: z.string(),
-  /** null: not known any more; then it is computed anew. */
-  footprint: footprint.nullable(),
   state: z.enum(['starting', 'running', 'orphaned', 'ended', 'settled']),
   /** The daemon that follows the run; another one may adopt it only when that process is gone. */
   owner: identity,
@@ -74,16 +68,34 @@ export const runRecordSchema = z.object({
   /** Set when Skynet itself ended the child because it ran longer than `[drush] timeout`. */
   timed_out: z.boolean(),
   exit: exit.nullable(),
+})
+
+/** The run of a task. */
+export const runRecordSchema = z.object({
+  ...runLifeSchema.shape,
+  nid: z.number().int().positive(),
+  vid: z.number().int().positive(),
+  type: z.string(),
+  rid: z.number().int(),
+  object: z.string(),
+  /** null: not known any more; then it is computed anew. */
+  footprint: footprint.nullable(),
   outcome: outcome.nullable(),
 })
 
+export type RunLife = z.infer<typeof runLifeSchema>
 export type RunRecord = z.infer<typeof runRecordSchema>
 export type RunExit = z.infer<typeof exit>
 export type RunOutcome = z.infer<typeof outcome>
 
 /** `20261120T224608123Z-130-135`: sorts by time, names the task and the queueing. */
 export function runName(task: { nid: number; vid: number }, now: number): string {
-  return `${new Date(now).toISOString().replace(/[-:.]/g, '')}-${task.nid}-${task.vid}`
+  return `${runTimestamp(now)}-${task.nid}-${task.vid}`
+}
+
+/** `20261120T224608123Z`, which sorts by time. */
+export function runTimestamp(at: number): string {
+  return new Date(at).toISOString().replace(/[-:.]/g, '')
 }
 
 /** The task that a run's name names; undefined for a name that is not of that form. */

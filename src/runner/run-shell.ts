@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { closeSync, constants, openSync } from 'node:fs'
+import type { ProcessIdentity, ProcessTable } from './process-table.js'
 
 /**
  * What stands between Skynet and drush: a shell that lives as long as drush's main process and notes how it ended, so
@@ -56,18 +57,18 @@ export function childSurroundings(
 }
 
 /**
- * Starts the shell of a run in a session of its own. The output file is opened here and appended to by the child, so
+ * Starts the shell of a run in a session of its own; `words` is the drush command with its arguments. The output file is opened here and appended to by the child, so
  * that neither needs the other afterwards.
  */
-export function spawnRun(
-  run: { directory: string; outputFile: string; nid: number },
+function spawnRun(
+  run: { directory: string; outputFile: string; words: string[] },
   drush: DrushCommand,
   surroundings: ChildSurroundings,
 ): ChildProcess {
   const { O_WRONLY, O_APPEND, O_CREAT, O_NOFOLLOW } = constants
   const output = openSync(run.outputFile, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW, 0o600)
   try {
-    const drushArguments = [drush.command, drush.alias, 'hosting-task', String(run.nid)]
+    const drushArguments = [drush.command, drush.alias, ...run.words]
     const settings = [run.directory, String(drush.nice), surroundings.umask.toString(8)]
     const child = spawn('/bin/sh', ['-c', SHELL_TEXT, 'skynet-run', ...settings, ...drushArguments], {
       cwd: surroundings.home,
@@ -81,4 +82,20 @@ export function spawnRun(
   } finally {
     closeSync(output)
   }
+}
+
+/** As `spawnRun`, and says who the child is. @throws when no process could be made, or none can be seen */
+export function startChild(
+  run: Parameters<typeof spawnRun>[0],
+  drush: DrushCommand,
+  surroundings: ChildSurroundings,
+  processes: ProcessTable,
+): { child: ChildProcess; identity: ProcessIdentity } {
+  const child = spawnRun(run, drush, surroundings)
+  child.on('error', () => undefined)
+  if (child.pid === undefined) throw new Error('the operating system made no process')
+  // Read at once: until Node has collected its child, the pid cannot become another process's.
+  const identity = processes.identify(child.pid)
+  if (!identity) throw new Error('the new process is not in /proc; is /proc mounted with hidepid?')
+  return { child, identity }
 }

@@ -14,10 +14,11 @@ import {
   statfsSync,
 } from 'node:fs'
 import { join } from 'node:path'
+import type { z } from 'zod'
 import { SkynetError } from '../config/skynet-error.js'
 import { readPlainFile, replaceFile } from './plain-file.js'
 import { isSameProcess } from './process-table.js'
-import { runRecordSchema, type RunExit, type RunRecord } from './run-record.js'
+import { runRecordSchema, type RunExit, type RunLife, type RunRecord } from './run-record.js'
 
 /** What the system answers where the state directory is somebody else's, or not one. */
 const UNSAFE = new Set(['EACCES', 'EPERM', 'ENOTDIR', 'EEXIST', 'ELOOP'])
@@ -40,15 +41,18 @@ export interface UnreadableRecord {
  * Nothing is synced to the disk's platter: what must survive a crash of ours does, and after a crash of the machine
  * no child lives, the claim in the database names the run, and the run is settled from that.
  */
-export class RunStore {
+export class RunStoreOf<R extends RunLife> {
+  readonly #form: z.ZodType<R>
   readonly #runs: string
   readonly #history: string
 
   /**
-   * @param dir the state directory; made, with 0700, where it is missing.
+   * @param dir the state directory, or one inside it; made, with 0700, where it is missing.
+   * @param form what a record must be.
    * @throws SkynetError when it is not ours, or holds something else in the place of our folders
    */
-  constructor(dir: string) {
+  constructor(dir: string, form: z.ZodType<R>) {
+    this.#form = form
     this.#runs = join(dir, 'runs')
     this.#history = join(dir, 'history')
     try {
@@ -83,7 +87,7 @@ export class RunStore {
   }
 
   /** Makes the run's directory with its first record; throws when the disk will not take it. */
-  create(record: RunRecord): void {
+  create(record: R): void {
     try {
       this.#write(record)
     } catch (error) {
@@ -93,10 +97,31 @@ export class RunStore {
   }
 
   /**
+   * As `create`, of a run whose name others may give it too: whoever is first has it. The folder comes into being with
+   * its record in it, so that nobody ever sees one without.
+   * @returns whether we were first.
+   */
+  createIfFirst(record: R): boolean {
+    const beside = join(this.#runs, `.${record.run}.${record.owner.pid}`)
+    try {
+      rmSync(beside, { recursive: true, force: true })
+      mkdirSync(beside, { recursive: true, mode: 0o700 })
+      replaceFile(join(beside, 'record.json'), textOf(record))
+      renameSync(beside, this.directory(record.run))
+      return true
+    } catch (error) {
+      rmSync(beside, { recursive: true, force: true })
+      const { code = '' } = error as NodeJS.ErrnoException
+      if (code === 'ENOTEMPTY' || code === 'EEXIST') return false
+      throw error
+    }
+  }
+
+  /**
    * Writes a record that is ours. @throws OwnershipLost when another daemon has adopted the run since, or settled it: it
    * is its business from then on, and what we know of it is old.
    */
-  write(record: RunRecord): void {
+  write(record: R): void {
     const current = this.read(record.run)
     const isTaken = isReadable(current) ? !isSameProcess(current.owner, record.owner) : this.isSettled(record.run)
     if (isTaken) throw new OwnershipLost(record.run)
@@ -104,25 +129,25 @@ export class RunStore {
   }
 
   /** Makes a run ours, whoever followed it before. */
-  adopt(record: RunRecord): void {
+  adopt(record: R): void {
     this.#write(record)
   }
 
-  #write(record: RunRecord): void {
+  #write(record: R): void {
     // Somebody may have emptied the state directory under us; that must not keep a run from being settled.
     mkdirSync(this.directory(record.run), { recursive: true, mode: 0o700 })
     const file = join(this.directory(record.run), 'record.json')
-    replaceFile(file, JSON.stringify(record, null, 2) + '\n', `${file}.${record.owner.pid}.new`)
+    replaceFile(file, textOf(record), `${file}.${record.owner.pid}.new`)
   }
 
-  read(run: string): RunRecord | UnreadableRecord {
+  read(run: string): R | UnreadableRecord {
     return this.#read(this.#runs, run)
   }
 
-  #read(folder: string, run: string): RunRecord | UnreadableRecord {
+  #read(folder: string, run: string): R | UnreadableRecord {
     try {
       const file = join(folder, run, 'record.json')
-      const record = runRecordSchema.parse(JSON.parse(readPlainFile(file, 65_536)))
+      const record = this.#form.parse(JSON.parse(readPlainFile(file, 65_536)))
       if (record.run !== run) return { run, reason: `it names another run, ${record.run}` }
       return record
     } catch (error) {
@@ -140,7 +165,7 @@ export class RunStore {
   }
 
   /** Every run that is not settled, oldest first. */
-  list(): (RunRecord | UnreadableRecord)[] {
+  list(): (R | UnreadableRecord)[] {
     return this.names().map((name) => this.#read(this.#runs, name))
   }
 
@@ -154,7 +179,7 @@ export class RunStore {
     return this.#names(this.#history)
   }
 
-  readHistory(run: string): RunRecord | UnreadableRecord {
+  readHistory(run: string): R | UnreadableRecord {
     return this.#read(this.#history, run)
   }
 
@@ -229,6 +254,18 @@ export class RunStore {
   }
 }
 
+/** The runs of tasks. */
+export class RunStore extends RunStoreOf<RunRecord> {
+  /** @throws SkynetError */
+  constructor(dir: string) {
+    super(dir, runRecordSchema)
+  }
+}
+
+function textOf(record: RunLife): string {
+  return JSON.stringify(record, null, 2) + '\n'
+}
+
 /** Another daemon has adopted the run. */
 export class OwnershipLost extends Error {
   constructor(run: string) {
@@ -237,7 +274,7 @@ export class OwnershipLost extends Error {
   }
 }
 
-export function isReadable(record: RunRecord | UnreadableRecord): record is RunRecord {
+export function isReadable<R extends RunLife>(record: R | UnreadableRecord): record is R {
   return 'version' in record
 }
 

@@ -1,8 +1,8 @@
 import type { ChildProcess } from 'node:child_process'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { ProcessIdentity, ProcessTable } from './process-table.js'
-import type { RunExit, RunRecord } from './run-record.js'
-import { OwnershipLost, exitOfShellStatus, type RunStore } from './run-store.js'
+import type { RunExit, RunLife, RunRecord } from './run-record.js'
+import { OwnershipLost, exitOfShellStatus, type RunStoreOf } from './run-store.js'
 import { trimOutput } from './run-output.js'
 import { sessionState, signalSession } from './run-session.js'
 
@@ -15,13 +15,18 @@ const CARE_INTERVAL = 1_000
 /** Between TERM and KILL for a run that passed `[drush] timeout`, in milliseconds. */
 const TIMEOUT_GRACE = 30_000
 
-export interface RunSurroundings {
-  store: RunStore
+export interface RunSurroundings<R extends RunLife = RunRecord> {
+  store: RunStoreOf<R>
   processes: ProcessTable
   now: () => number
   outputLimit: number
   /** Milliseconds; null: none. */
   timeout: number | null
+  /**
+   * Whether the run is over when drush has exited, whatever it has left in the background. A drush that a signal ended
+   * left its backend behind against its will: that one is waited for all the same.
+   */
+  endsWithDrush?: boolean
 }
 
 /** `taken over`: another daemon has adopted the run, or even settled it; this one has let go of it. */
@@ -32,10 +37,10 @@ export type RunEvent =
  * One run while its session lives: from the moment that its child exists to the moment that nothing of it is left. It
  * keeps the record true, the output within its limit, and tells each change once.
  */
-export class Run {
-  record: RunRecord
+export class Run<R extends RunLife = RunRecord> {
+  record: R
   readonly child: ProcessIdentity
-  readonly #surroundings: RunSurroundings
+  readonly #surroundings: RunSurroundings<R>
   readonly #listener: (event: RunEvent) => void
   readonly #mainExit: Promise<RunExit> | undefined
   readonly #released = new AbortController()
@@ -44,8 +49,8 @@ export class Run {
    * @param own the child process where it is ours; an adopted run has none and is watched from outside.
    */
   constructor(
-    record: RunRecord & { child: ProcessIdentity },
-    surroundings: RunSurroundings,
+    record: R & { child: ProcessIdentity },
+    surroundings: RunSurroundings<R>,
     listener: (event: RunEvent) => void,
     own?: ChildProcess,
   ) {
@@ -58,12 +63,13 @@ export class Run {
 
   /** Follows the run to its end; resolves then, or when it was released. */
   async follow(): Promise<void> {
-    const { store, processes } = this.#surroundings
+    const { store, processes, endsWithDrush } = this.#surroundings
     const mainExit = this.#mainExit
     let exit: RunExit | undefined
     while (!this.#isReleased()) {
       const state = sessionState(processes, this.child)
       if (state.kind === 'empty') break
+      if (endsWithDrush && state.kind === 'orphans' && store.readExit(this.record.run)?.kind === 'code') break
       if (state.kind === 'orphans' && this.record.state === 'running') {
         this.#update({ state: 'orphaned', exit: exit ?? store.readExit(this.record.run) ?? { kind: 'unknown' } })
         if (this.#isReleased()) return
@@ -116,7 +122,7 @@ export class Run {
     }
   }
 
-  #update(change: Partial<RunRecord>): void {
+  #update(change: Partial<RunLife>): void {
     this.record = { ...this.record, ...change }
     try {
       this.#surroundings.store.write(this.record)

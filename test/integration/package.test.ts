@@ -115,7 +115,7 @@ describe('the package', { timeout: 240_000 }, () => {
       join(consumer, 'use.ts'),
       `import { configSchema, type Config } from 'skynet-queue/config'
 import { startNow } from 'skynet-queue/scheduler'
-const schema = configSchema({ home: '/var/aegir', cores: 2, isCron: () => true })
+const schema = configSchema({ home: '/var/aegir', cores: 2, isCron: () => true, timeZone: 'UTC' })
 const config: Config = schema.parse({ database: { db: 'a', user: 'b', passwd: 'c' } })
 const slots: number = config.queue.concurrent_tasks
 // @ts-expect-error A number is no text: the types are there, and are not \`any\`.

@@ -1,0 +1,78 @@
+import { join } from 'node:path'
+import { z } from 'zod'
+import { readPlainFile, replaceFile } from '../../runner/plain-file.js'
+
+const entry = z.object({
+  expression: z.string(),
+  time_zone: z.string(),
+  /** Milliseconds since 1970: due times after this are to be answered. */
+  since: z.number(),
+})
+
+const bookSchema = z.object({ version: z.literal(1), commands: z.record(z.string(), entry) })
+
+type Entry = z.infer<typeof entry>
+
+/** More than any schedule takes, in bytes. */
+const LARGEST = 1_048_576
+
+/**
+ * Since when each command is to be run at which times, on disk: a time that passes while no daemon runs is known to have
+ * been missed, and one that passed before the command was scheduled, or was scheduled otherwise, is not.
+ */
+export class ScheduleBook {
+  readonly #file: string
+  #commands: Record<string, Entry> | undefined
+  #isWritten = true
+
+  constructor(stateDirectory: string) {
+    this.#file = join(stateDirectory, 'schedule', 'schedule.json')
+  }
+
+  /** Since when the command's due times count; undefined: it is new, or was scheduled otherwise. */
+  since(command: string, expression: string, timeZone: string): number | undefined {
+    const known = this.#read()[command]
+    return known?.expression === expression && known.time_zone === timeZone ? known.since : undefined
+  }
+
+  /**
+   * Takes the schedule as it is from now on; `write` brings it to disk.
+   * @param latest what lies behind this was noted by a clock that was wrong.
+   */
+  note(schedule: Readonly<Record<string, string>>, timeZone: string, now: number, latest: number): void {
+    const commands = Object.entries(schedule).map(([command, expression]): [string, Entry] => {
+      const since = this.since(command, expression, timeZone) ?? now
+      return [command, { expression, time_zone: timeZone, since: since > latest ? now : since }]
+    })
+    const next = Object.fromEntries(commands)
+    if (JSON.stringify(next) === JSON.stringify(this.#read())) return
+    this.#commands = next
+    this.#isWritten = false
+  }
+
+  /** Writes what has changed. @throws the error of the file system; then the next call tries again. */
+  write(): void {
+    if (this.#isWritten) return
+    replaceFile(this.#file, `${JSON.stringify({ version: 1, commands: this.#read() }, null, 2)}\n`)
+    this.#isWritten = true
+  }
+
+  /** Reads the file again with the next question: another daemon may have led in between. */
+  reread(): void {
+    if (this.#isWritten) this.#commands = undefined
+  }
+
+  #read(): Record<string, Entry> {
+    this.#commands ??= this.#onDisk()
+    return this.#commands
+  }
+
+  /** Where it is damaged, or of a newer version, the times count from now on: nothing is run that may have been. */
+  #onDisk(): Record<string, Entry> {
+    try {
+      return bookSchema.parse(JSON.parse(readPlainFile(this.#file, LARGEST))).commands
+    } catch {
+      return {}
+    }
+  }
+}
