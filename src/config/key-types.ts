@@ -135,6 +135,18 @@ export const socketPath = (home: string) => kind((text) => readSocketPath(text, 
 export const socketPathOrAuto = (home: string) =>
   nullable('auto', (text) => (text === '' ? { value: null } : readSocketPath(text, home)))
 
+const LISTEN = /^(?:[A-Za-z0-9](?:[\w.-]*\w)?|(?:\d{1,3}\.){3}\d{1,3}|\[[\da-fA-F:.]{2,45}\]):(\d{1,5})$/
+
+/** Where a server listens: HOST:PORT, or the path of a Unix socket. */
+export const listenOrNone = (home: string) =>
+  nullable('none', (text) => {
+    if (text.startsWith('/') || text.startsWith('~')) return readSocketPath(text, home)
+    const port = Number(LISTEN.exec(text)?.[1])
+    return port >= 1 && port <= 65_535
+      ? { value: text }
+      : { must: 'HOST:PORT (127.0.0.1:9464, [::1]:9464) or the absolute path of a socket' }
+  })
+
 /** A program: a bare name that PATH finds, or a path. Never a command line: drush is started without a shell. */
 export const program = (home: string) =>
   kind((text) => {

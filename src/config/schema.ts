@@ -4,6 +4,7 @@ import {
   duration,
   durationOrNone,
   integer,
+  listenOrNone,
   listOf,
   matching,
   path,
@@ -205,6 +206,26 @@ export function configSchema({ home, cores, isCron, timeZone }: Surroundings) {
     })
     .register(keyHelp, { help: 'How new tasks are noticed at once.' })
 
+  const metrics = z
+    .object({
+      listen: listenOrNone(home).prefault('none').register(keyHelp, {
+        help: 'Where Prometheus and the like ask for /metrics, /livez and /readyz over HTTP: HOST:PORT, such as 127.0.0.1:9464, or the path of a Unix socket; none: nowhere.',
+      }),
+    })
+    .register(keyHelp, { help: 'What a monitoring system can read.' })
+
+  const notify = z
+    .object({
+      on_failure: pathOrNone(home).prefault('none').register(keyHelp, {
+        help: 'The program that is told of failed, parked and overlong tasks, of a late queue, of a lost database and of changes of leadership: it is run without arguments and gets the event as JSON on its standard input; none: nobody is told.',
+      }),
+      queue_age: duration({ least: '1s', most: '365d' }).prefault('1h').register(keyHelp, {
+        help: 'A task that has been waiting for longer than this is told of.',
+        unit: 'duration',
+      }),
+    })
+    .register(keyHelp, { help: 'Who is told when something goes wrong.' })
+
   return z.object({
     database: database.prefault({} as z.input<typeof database>),
     queue: queue.prefault({}),
@@ -216,6 +237,8 @@ export function configSchema({ home, cores, isCron, timeZone }: Surroundings) {
     cron: cron.prefault({}),
     state: state.prefault({}),
     wake: wake.prefault({}),
+    metrics: metrics.prefault({}),
+    notify: notify.prefault({}),
   })
 }
 

@@ -1,6 +1,7 @@
 import { hostname } from 'node:os'
 import type { Config } from '../config/schema.js'
 import type { Conditions } from '../observe/conditions.js'
+import type { Tell } from '../observe/event.js'
 import { probeDrush } from '../runner/drush-probe.js'
 import type { ProcessIdentity } from '../runner/process-table.js'
 import type { RunRecord } from '../runner/run-record.js'
@@ -37,6 +38,7 @@ export interface DaemonHooks {
   draining: () => boolean
   /** A poll has been completed. */
   polled: () => void
+  tell: Tell
 }
 
 /** Joins the rooms: every part gets what it needs here, and nothing else. */
@@ -46,7 +48,7 @@ export function assembleParts(
   store: RunStore,
   configuration: AppliedConfiguration,
   conditions: Conditions,
-  { changed, draining, polled }: DaemonHooks,
+  { changed, draining, polled, tell }: DaemonHooks,
 ): DaemonParts {
   const { clock, processes, surroundings, log } = options
   const { logger } = log
@@ -103,6 +105,7 @@ export function assembleParts(
       logger,
       conditions,
       probe,
+      tell,
       settled,
     }),
     attempts,
@@ -122,6 +125,7 @@ export function assembleParts(
     slots: () => scale.slots ?? settings().queue.concurrent_tasks,
     extraTypes: extraTypesOf(settings),
     draining,
+    tell,
     halt: () => pauses.halt() ?? admission.halt() ?? drushWatch.halt(),
     polled: ({ variables }) => {
       configuration.variables = variables

@@ -1,6 +1,7 @@
 import type { Config } from '../config/schema.js'
 import type { QueuePoll } from '../hostmaster/queue-poll.js'
 import type { Conditions } from '../observe/conditions.js'
+import type { Tell } from '../observe/event.js'
 import type { Logger } from '../observe/logger.js'
 import type { Halt } from '../scheduler/plan.js'
 import type { RunStore } from '../runner/run-store.js'
@@ -61,6 +62,8 @@ export interface DaemonParts {
   draining: () => boolean
   /** Why nothing at all may start now. */
   halt: () => Halt | undefined
+  /** Tells metrics and notifications of an event. */
+  tell: Tell
   /** A poll has been completed. */
   polled: (poll: QueuePoll) => void
 }

@@ -23,11 +23,13 @@ import { ControlServer } from './control-server.js'
 import type { DaemonParts } from './daemon-parts.js'
 import { databaseAnswers } from './database-answers.js'
 import { Heartbeat, type HeartbeatState, type HeartbeatView } from './heartbeat.js'
+import { Observation } from './observation.js'
 import { pruneRuns } from './prune-runs.js'
 import { LeadershipLost, QueueLeader } from './queue-leader.js'
 import { LIVENESS_LIMITS, SelfCheck, type LivenessLimits } from './self-check.js'
 import { leaderState, snapshotFacts, snapshotOf, startingRuns } from './snapshot.js'
 import { Standbys } from './standbys.js'
+import { someoneListens } from './socket-file.js'
 import { StuckDaemon } from './stuck-daemon.js'
 import { statusOf } from './status-of.js'
 import type { Role, Status } from './status.js'
@@ -106,6 +108,7 @@ export class Daemon {
   readonly #configuration: AppliedConfiguration
   readonly #heartbeat: Heartbeat
   readonly #selfCheck: SelfCheck
+  readonly #observation: Observation
   readonly #startedAt: number
   #wake: WakeSocket | undefined
   #role: Role = 'starting'
@@ -143,6 +146,7 @@ export class Daemon {
       changed: () => this.#waker.wake(),
       draining: () => this.#stopping !== 'no',
       polled: () => this.#isServed(),
+      tell: (event) => this.#observation.tell(event),
     })
     this.#heartbeat = new Heartbeat({
       clock,
@@ -156,6 +160,21 @@ export class Daemon {
       limits: options.limits.liveness,
       interval: () => this.#parts.settings().queue.poll_interval,
       answers: () => databaseAnswers(options.resolveAddress, options.limits.database),
+    })
+    this.#observation = new Observation({
+      version: options.version,
+      clock,
+      logger: log.logger,
+      conditions,
+      settings: () => this.#parts.settings(),
+      surroundings: options.surroundings,
+      parts: () => this.#parts,
+      daemon: () => ({
+        role: this.#role,
+        isConnected: this.#connectedSince !== null && conditions.get('database') === undefined,
+        polledInTime: this.#selfCheck.isInTime,
+        mayHang: this.#selfCheck.suspectsUs,
+      }),
     })
     this.#control = new ControlServer(join(dir, 'control.sock'), (request) =>
       answerRequest(this.#parts, { status: () => this.status(), wake: () => this.#waker.wake() }, request),
@@ -220,6 +239,7 @@ export class Daemon {
     logger.info({ version, node: process.version, pid: process.pid }, 'skynet starts')
     try {
       while (!this.#isLeaving()) {
+        this.#observation.keep()
         try {
           await Promise.race([this.#session(), this.#overdue])
         } catch (error) {
@@ -232,6 +252,7 @@ export class Daemon {
           if (!(error instanceof ConfigurationChanged)) await this.#waker.wait(wait * (0.75 + Math.random() / 2))
         }
       }
+      if (this.#stopping !== 'leave') await Promise.race([this.#observation.lastWords(), this.#overdue])
     } finally {
       this.#letGo()
     }
@@ -245,6 +266,7 @@ export class Daemon {
     this.#hasLeft = true
     this.#left.abort()
     this.#selfCheck.stop()
+    this.#observation.stop()
     this.#control.stop()
     this.#wake?.stop()
     this.#standbys.stop()
@@ -281,6 +303,7 @@ export class Daemon {
       while (!this.#isLeaving()) {
         if (await this.#contend(this.#lock)) {
           logger.info({ database: address.db }, 'leading')
+          this.#observation.leads(true, null)
           await this.#heartbeat.endStandby(this.#connection)
           await this.#lead(this.#connection, this.#lock)
         }
@@ -299,8 +322,13 @@ export class Daemon {
   #isServed(): void {
     this.#failures = 0
     this.#selfCheck.polled()
-    this.#parts.conditions.end('database', 'database is back')
-    this.#parts.conditions.end('leadership', 'leadership is settled again')
+    const { conditions, clock } = this.#parts
+    const lost = conditions.get('database')
+    if (lost) {
+      conditions.end('database', 'database is back')
+      this.#observation.tell({ kind: 'database back', duration: Math.max(0, clock.now() - lost.since) })
+    }
+    conditions.end('leadership', 'leadership is settled again')
   }
 
   async #checkTables(connection: DatabaseConnection, address: DatabaseAddress): Promise<void> {
@@ -329,6 +357,7 @@ export class Daemon {
       this.#role = 'standby'
       this.#standbys.announce(this.#parts.clock.now())
       logger.info('standing by; another daemon leads')
+      this.#observation.leads(false, 'another daemon leads')
       this.#tellReady('standby')
       this.#isServed()
     }
@@ -345,6 +374,7 @@ export class Daemon {
       })
       if (isOurs) return true
       this.#selfCheck.polled()
+      this.#observation.keep()
       if ((await this.#configuration.look()) === 'reconnect') throw new ConfigurationChanged()
     }
     if (this.#connection) await this.#heartbeat.endStandby(this.#connection)
@@ -370,6 +400,8 @@ export class Daemon {
         await this.#parts.durations.step(connection, this.#parts.reader.mirror.mark, this.#parts.clock.monotonic())
         this.#parts.drushWatch.probeWhenDue()
         this.#pruneWhenDue()
+        this.#observation.look()
+        this.#observation.keep()
         await this.#waker.wait(Math.min(wait, this.#parts.settings().queue.poll_interval))
         if ((await this.#configuration.look()) === 'reconnect') throw new ConfigurationChanged()
       }
@@ -381,6 +413,7 @@ export class Daemon {
       if (error instanceof LeadershipLost) {
         const reason = error.message
         conditions.begin('leadership', 'warn', 'leadership lost; contending again', { reason })
+        this.#observation.leads(false, reason)
       }
       throw error
     } finally {
@@ -466,7 +499,10 @@ export class Daemon {
     const { fault } = error
     if (fault.kind !== 'lost') this.#selfCheck.notServed()
     if (!this.#isReady && !this.#options.wait) throw unusableDatabase(error, this.#parts.settings().database)
-    conditions.begin('database', 'warn', 'database is not usable; waiting for it', { err: error, kind: fault.kind })
+    if (
+      conditions.begin('database', 'warn', 'database is not usable; waiting for it', { err: error, kind: fault.kind })
+    )
+      this.#observation.tell({ kind: 'database lost', error: message })
     if (fault.kind === 'refused') this.#configuration.reread()
   }
 
@@ -479,7 +515,7 @@ export class Daemon {
   async #listen(leads = false): Promise<void> {
     const { logger } = this.#parts
     try {
-      if (leads || !(await this.#standbys.someoneAnswers(this.#control.path))) await this.#control.start(leads)
+      if (leads || !(await someoneListens(this.#control.path))) await this.#control.start(leads)
     } catch (error) {
       logger.warn({ err: error }, 'control socket cannot be made; skynet status will not find this daemon')
     }

@@ -12,6 +12,7 @@ import { RECALL } from './attempts.js'
 import type { DaemonParts } from './daemon-parts.js'
 import { endDiskFault, isDiskFault, tellDiskFault } from './disk-fault.js'
 import { firstStartReason } from './first-start.js'
+import { eventTask } from './event-task.js'
 import type { LockRowState } from './lock-row-keeper.js'
 import { planInput, runningTasks } from './plan-input.js'
 import { claimValue, parseClaim } from './run-claim.js'
@@ -147,10 +148,12 @@ export class QueueLeader {
     const isWoken = this.#polledAt === Number.NEGATIVE_INFINITY
     const lookBackInterval = isWoken ? 2 * settings().queue.poll_interval : 0
     this.#polledAt = clock.monotonic()
-    const poll = await reader.poll(this.#connection, this.#lock.name, clock.monotonic(), lookBackInterval)
+    const asked = clock.monotonic()
+    const poll = await reader.poll(this.#connection, this.#lock.name, asked, lookBackInterval)
     if (poll.leader !== this.#lock.connectionId) throw new LeadershipLost('another connection holds the leader lock')
     this.#poll = poll
     this.#parts.polled(poll)
+    this.#parts.tell({ kind: 'polled', duration: clock.monotonic() - asked })
     if (module.disabled && keeper.active.length === 0) {
       // Aegir's administrators have taken the queue from us: whoever has it now must not find it locked.
       if (poll.lockRow?.value === lockRow.value) await lockRow.release(this.#connection)
@@ -275,7 +278,7 @@ export class QueueLeader {
 
   /** @returns `stop` when nothing else is to be started now either. */
   async #startOne({ task, footprint }: PlannedTask): Promise<'started' | 'not ours' | 'stop'> {
-    const { reader, keeper, origin, logger, conditions, outage } = this.#parts
+    const { reader, keeper, origin, logger, conditions, outage, clock, tell } = this.#parts
     const row = reader.mirror.waiting.get(task.nid)
     if (!row) return 'not ours'
     let record
@@ -321,6 +324,7 @@ export class QueueLeader {
     const pid = started?.phase === 'following' ? started.run.child.pid : null
     const { nid, vid, rid, type, object, run } = record
     logger.info({ nid, vid, rid, type, object, run, pid }, 'task started')
+    tell({ kind: 'task started', task: eventTask(record), waited: Math.max(0, clock.now() - row.changed * 1000) })
     return 'started'
   }
 

@@ -51,6 +51,17 @@ export class SelfCheck {
     this.#answersSince = undefined
   }
 
+  /** Whether the last poll is not older than it may be. */
+  get isInTime(): boolean {
+    const { limits, interval, now } = this.#options
+    return now() - this.#polledAt < interval() + limits.late
+  }
+
+  /** Whether polls have stayed out although the database answers: the loop may hang. */
+  get suspectsUs(): boolean {
+    return this.#answersSince !== undefined
+  }
+
   /** Looks from now on; resolves when the daemon is stuck, and never otherwise. */
   watch(): Promise<void> {
     return new Promise((resolve) => {
@@ -66,8 +77,8 @@ export class SelfCheck {
 
   /** @returns whether the daemon is stuck. */
   async look(): Promise<boolean> {
-    const { limits, interval, answers, now } = this.#options
-    if (this.#isAsking || now() - this.#polledAt < interval() + limits.late) return false
+    const { limits, answers, now } = this.#options
+    if (this.#isAsking || this.isInTime) return false
     this.#isAsking = true
     const polledAt = this.#polledAt
     const asked = now()

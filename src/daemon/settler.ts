@@ -1,6 +1,7 @@
 import type { DatabaseConnection } from '../hostmaster/connection.js'
 import { deleteClaim, markTaskFailed, readRunTaskRows } from '../hostmaster/run-queries.js'
 import type { Conditions } from '../observe/conditions.js'
+import type { Tell } from '../observe/event.js'
 import type { Logger } from '../observe/logger.js'
 import type { DrushHealth } from '../runner/drush-probe.js'
 import type { ProcessTable } from '../runner/process-table.js'
@@ -12,6 +13,7 @@ import { MAX_ATTEMPTS, type Attempts } from './attempts.js'
 import type { Clock } from './clock.js'
 import { endDiskFault, isDiskFault, tellDiskFault } from './disk-fault.js'
 import type { DrushOutage } from './drush-outage.js'
+import { eventTask } from './event-task.js'
 import { worksOn } from './foreign-runs.js'
 import { claimValue, type ClaimOrigin } from './run-claim.js'
 import type { RunKeeper } from './run-keeper.js'
@@ -31,6 +33,7 @@ export interface SettlerOptions {
   logger: Logger
   conditions: Conditions
   probe: () => Promise<DrushHealth>
+  tell: Tell
   settled: (record: RunRecord, facts: SettledFacts) => void
 }
 
@@ -149,7 +152,7 @@ export class Settler {
 
   /** drush never got to the task; `drushFault` says what is wrong with drush itself, undefined that nothing is. */
   #judge(record: RunRecord, drushFault: string | undefined): ActiveRun {
-    const { attempts, outage, logger, clock, keeper } = this.#options
+    const { attempts, outage, logger, clock, keeper, tell } = this.#options
     const verdict = outage.failed(record.nid, drushFault)
     const fields = { nid: record.nid, vid: record.vid, run: record.run }
     if (verdict.kind === 'outage') {
@@ -164,6 +167,7 @@ export class Settler {
     if (parked) {
       const until = new Date(parked.until).toISOString()
       logger.warn({ ...fields, attempt: parked.attempts, until, reason }, 'task is parked')
+      tell({ kind: 'task parked', task: eventTask(record), attempt: parked.attempts, until: parked.until, reason })
       return keeper.decide(record, 'not started')
     }
     const message = `Skynet: drush was started ${MAX_ATTEMPTS} times for this task and never began it; the last time it ${describeExit(record.exit)} (run ${record.run}). Drush itself works. Mend the cause and retry the task.`
@@ -177,7 +181,7 @@ export class Settler {
     outcome: RunOutcome,
     facts: SettledFacts,
   ): Promise<void> {
-    const { keeper, origin, outage, attempts, logger, settled, conditions } = this.#options
+    const { keeper, origin, outage, attempts, logger, settled, conditions, tell } = this.#options
     await deleteClaim(connection, { vid: record.vid, value: claimValue(origin, record.run) })
     const final = keeper.settle(record, outcome)
     endDiskFault(conditions)
@@ -185,6 +189,10 @@ export class Settler {
     if (outcome === 'success' || outcome === 'warning' || outcome === 'error') {
       if (outage.gotThrough()) logger.info('drush works again')
     }
+    const { started_at, ended_at, exit } = final
+    const duration = started_at === null || ended_at === null ? null : Math.max(0, ended_at - started_at)
+    const exitCode = exit?.kind === 'code' ? exit.code : null
+    const signal = exit?.kind === 'signal' ? exit.signal : null
     logger[outcome === 'withdrawn' ? 'debug' : 'info'](
       {
         nid: final.nid,
@@ -195,13 +203,14 @@ export class Settler {
         run: final.run,
         pid: final.child?.pid,
         outcome,
-        duration_ms:
-          final.started_at === null || final.ended_at === null ? null : Math.max(0, final.ended_at - final.started_at),
-        exit_code: final.exit?.kind === 'code' ? final.exit.code : null,
-        signal: final.exit?.kind === 'signal' ? final.exit.signal : null,
+        duration_ms: duration,
+        exit_code: exitCode,
+        signal,
       },
       'task ended',
     )
+    const { givenUp = false } = facts
+    tell({ kind: 'task settled', task: eventTask(final), outcome, givenUp, duration, exitCode, signal })
     settled(final, facts)
   }
 }

@@ -1,5 +1,5 @@
 import { chmodSync, lstatSync, renameSync, rmSync } from 'node:fs'
-import type { Server } from 'node:net'
+import { connect, type Server } from 'node:net'
 
 /** Where a server listens: a path, and the inode that it has there. */
 export interface SocketFile {
@@ -35,6 +35,18 @@ export async function listenAt(
   prepare(beside)
   renameSync(beside, path)
   return { path, inode: lstatSync(path).ino }
+}
+
+/** Whether somebody listens at the path. */
+export function someoneListens(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path)
+    socket.once('connect', () => {
+      socket.destroy()
+      resolve(true)
+    })
+    socket.once('error', () => resolve(false))
+  })
 }
 
 /** Removes the socket file unless another one stands there by now. */

@@ -1,5 +1,4 @@
 import { lstatSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
-import { connect } from 'node:net'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { readPlainFile, replaceFile } from '../runner/plain-file.js'
@@ -56,18 +55,6 @@ export class Standbys {
       } catch {
         return []
       }
-    })
-  }
-
-  /** Whether a daemon listens at the control socket. */
-  someoneAnswers(path: string): Promise<boolean> {
-    return new Promise((resolve) => {
-      const socket = connect(path)
-      socket.once('connect', () => {
-        socket.destroy()
-        resolve(true)
-      })
-      socket.once('error', () => resolve(false))
     })
   }
 }
