@@ -172,7 +172,7 @@ export class Daemon {
       daemon: () => ({
         role: this.#role,
         isConnected: this.#connectedSince !== null && conditions.get('database') === undefined,
-        polledInTime: this.#selfCheck.isInTime,
+        polledInTime: this.#selfCheck.isFresh,
         mayHang: this.#selfCheck.suspectsUs,
       }),
     })

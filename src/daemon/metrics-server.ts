@@ -12,7 +12,7 @@ const FRESH = 500
 
 /** After how many milliseconds an address that could not be had is tried again: by the leader, by anybody else. */
 const LEADER_RETRY = 1_000
-const RETRY = 10_000
+const RETRY = 3_000
 
 export interface Answer {
   status: 200 | 503

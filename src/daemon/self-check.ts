@@ -31,6 +31,7 @@ export interface SelfCheckOptions {
 export class SelfCheck {
   readonly #options: Required<SelfCheckOptions>
   #polledAt: number
+  #hasPolled = false
   #answersSince: number | undefined
   #isAsking = false
   #timer: NodeJS.Timeout | undefined
@@ -43,6 +44,7 @@ export class SelfCheck {
   /** A poll has been completed. */
   polled(): void {
     this.#polledAt = this.#options.now()
+    this.#hasPolled = true
     this.#answersSince = undefined
   }
 
@@ -51,10 +53,9 @@ export class SelfCheck {
     this.#answersSince = undefined
   }
 
-  /** Whether the last poll is not older than it may be. */
-  get isInTime(): boolean {
-    const { limits, interval, now } = this.#options
-    return now() - this.#polledAt < interval() + limits.late
+  /** Whether there was a poll, and the last one is not older than it may be. */
+  get isFresh(): boolean {
+    return this.#hasPolled && this.#isInTime
   }
 
   /** Whether polls have stayed out although the database answers: the loop may hang. */
@@ -78,7 +79,7 @@ export class SelfCheck {
   /** @returns whether the daemon is stuck. */
   async look(): Promise<boolean> {
     const { limits, answers, now } = this.#options
-    if (this.#isAsking || this.isInTime) return false
+    if (this.#isAsking || this.#isInTime) return false
     this.#isAsking = true
     const polledAt = this.#polledAt
     const asked = now()
@@ -87,5 +88,10 @@ export class SelfCheck {
     if (this.#polledAt !== polledAt) return false
     this.#answersSince = isAnswered ? (this.#answersSince ?? asked) : undefined
     return this.#answersSince !== undefined && now() - this.#answersSince >= limits.patience
+  }
+
+  get #isInTime(): boolean {
+    const { limits, interval, now } = this.#options
+    return now() - this.#polledAt < interval() + limits.late
   }
 }

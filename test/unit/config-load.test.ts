@@ -35,6 +35,8 @@ test('the three keys without a default make a whole configuration', async (t) =>
       min_free: 100 * 1024 ** 2,
     },
     wake: { socket: '/home/aegir/config/skynet-wake/wake' },
+    metrics: { listen: null },
+    notify: { on_failure: null, queue_age: 3_600_000 },
   })
   assert.equal(origins.get('queue.paused'), 'default')
   assert.deepEqual(warnings, [])
@@ -77,6 +79,11 @@ output_limit = 64K
 min_free = 0
 [wake]
 socket = /run/wake
+[metrics]
+listen = [::1]:9464
+[notify]
+on_failure = ~/bin/tell
+queue_age = 20m
 `,
   })
   const { config } = await folder.load()
@@ -104,8 +111,23 @@ socket = /run/wake
     schedule: { 'hosting-dispatch': '*/5 * * * *', 'core-cron:nightly': '0 3 * * mon-fri' },
     state: { dir: '/home/aegir', keep: 86_400_000, keep_bytes: 1024 ** 2, output_limit: 64 * 1024, min_free: 0 },
     wake: { socket: '/run/wake' },
+    metrics: { listen: '[::1]:9464' },
+    notify: { on_failure: '/home/aegir/bin/tell', queue_age: 1_200_000 },
   })
 })
+
+for (const [text, value] of [
+  ['127.0.0.1:9464', '127.0.0.1:9464'],
+  ['monitoring.example.org:80', 'monitoring.example.org:80'],
+  ['"[fe80::1]:65535"', '[fe80::1]:65535'],
+  ['~/metrics.sock', '/home/aegir/metrics.sock'],
+  ['none', null],
+] as const) {
+  test(`metrics are served at ${text}`, async (t) => {
+    const { config } = await configFolder(t, { 'skynet.conf': `${DATABASE}[metrics]\nlisten = ${text}\n` }).load()
+    assert.equal(config.metrics.listen, value)
+  })
+}
 
 for (const [text, value] of Object.entries({
   yes: true,
@@ -181,7 +203,7 @@ test('all faults of all sources come in one error, each with its place', async (
       'skynet.conf:9: [queue] unknown key level: it belongs into [log]',
       'skynet.conf:10: is neither blank, nor a comment (; or #), nor [section], nor key = value',
       'skynet.conf:11: unknown section lgo; did you mean log?',
-      'skynet.conf:13: unknown section (nearest: drush); known are database, queue, drush, log, limits, locks, schedule, state, wake',
+      'skynet.conf:13: unknown section (nearest: drush); known are database, queue, drush, log, limits, locks, schedule, state, wake, metrics, notify',
       'environment SKYNET_DRUSH_NICE: [drush] nice is "", but must be a whole number from 0 to 19',
       'environment SKYNET_QUEUE_PAUSD: unknown variable SKYNET_QUEUE_PAUSD; did you mean SKYNET_QUEUE_PAUSED?',
       'environment SKYNET_SCHEDULE_X: [schedule] cannot be set here, only in the files',
@@ -223,6 +245,17 @@ for (const [line, message] of [
   ['[state]\ndir = ~other/state', 'an absolute path'],
   ['[schedule]\n__proto__ = * * * * *', 'a name must be that of a drush command'],
   ['[schedule]\nx = * * * *', 'must be a cron expression'],
+  [
+    '[metrics]\nlisten = 9464',
+    'must be HOST:PORT (127.0.0.1:9464, [::1]:9464) or the absolute path of a socket, or none',
+  ],
+  ['[metrics]\nlisten = 127.0.0.1:0', 'must be HOST:PORT'],
+  ['[metrics]\nlisten = 127.0.0.1:65536', 'must be HOST:PORT'],
+  ['[metrics]\nlisten = ::1:9464', 'must be HOST:PORT'],
+  ['[metrics]\nlisten = http://localhost:9464', 'must be HOST:PORT'],
+  [`[metrics]\nlisten = /${'x'.repeat(107)}`, 'at most 107 bytes long'],
+  ['[notify]\non_failure = mail root', 'an absolute path (~/ stands for the home directory), or none'],
+  ['[notify]\nqueue_age = none', 'a number with its unit'],
   ['[__proto__]\nx = 1', 'unknown section (nearest: '],
   ['[a.b]\nx = 1', 'unknown section (nearest: '],
   ['[queue]\nconstructor = 1', '[queue] unknown key (nearest: '],

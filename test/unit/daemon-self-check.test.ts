@@ -39,6 +39,23 @@ test('a daemon without a completed poll is stuck once the database has answered 
   assert.equal(await upTo(600_000), 80_000)
 })
 
+test('polls are fresh from the first one on until one stays out; the daemon is suspected when the database answers then', async () => {
+  const { world, check, upTo } = selfCheck()
+  assert.equal(check.isFresh, false)
+  check.polled()
+  assert.equal(check.isFresh, true)
+  world.now = 10_999
+  assert.equal(check.isFresh, true)
+  world.answers = false
+  await upTo(20_000)
+  assert.deepEqual([check.isFresh, check.suspectsUs], [false, false])
+  world.answers = true
+  await upTo(40_000)
+  assert.deepEqual([check.isFresh, check.suspectsUs], [false, true])
+  check.polled()
+  assert.deepEqual([check.isFresh, check.suspectsUs], [true, false])
+})
+
 test('while the database does not answer nothing is stuck, however long; the minute begins when it answers again', async () => {
   const { world, upTo } = selfCheck()
   world.answers = false
