@@ -22,7 +22,7 @@ export function notificationOf(event: DaemonEvent): Notification | undefined {
       const after = duration === null ? '' : ` after ${span(duration)}`
       const message = givenUp
         ? `${name(task)} was given up: drush was started for it again and again and never began it.`
-        : `${name(task)} failed${after}. See: skynet why ${task.nid}`
+        : `${name(task)} failed${after}. See: skynet show ${task.nid}`
       return notification('task_failed', message, { task, duration_ms: duration, exit_code: exitCode, signal })
     }
     case 'task parked': {

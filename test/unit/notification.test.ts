@@ -10,7 +10,7 @@ const TOLD: [DaemonEvent, event: string, message: string][] = [
   [
     { ...settled, outcome: 'error' },
     'task_failed',
-    'Task 130 (verify of shop.example.com) failed after 13 min. See: skynet why 130',
+    'Task 130 (verify of shop.example.com) failed after 13 min. See: skynet show 130',
   ],
   [
     { ...settled, outcome: 'not started', givenUp: true },
