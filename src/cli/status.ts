@@ -76,6 +76,12 @@ export function describe(
   for (const task of status.stuck) {
     say('Stuck', paint('yellow', `${task.nid}  ${name(task)}  is processing, but no process of it is alive`))
   }
+  for (const { name: command, running, due_since, last, next } of status.schedule.commands) {
+    const present = running ? `runs for ${age(running.since)}` : due_since === null ? '' : `due for ${age(due_since)}`
+    const before = last ? `last ${last.outcome ?? 'unknown'} ${age(last.ended_at ?? last.due_at)} ago` : ''
+    const then = next[0] === undefined ? '' : `next in ${duration(next[0] - now)}`
+    say('Schedule', `${command}  ${[present, before, then].filter((part) => part !== '').join(', ')}`)
+  }
   for (const { run, reason } of status.untouchable_records)
     say('Record', paint('yellow', `${run} is left alone: ${reason}`))
   if (status.last_error) say('Last error', `${age(status.last_error.at)} ago: ${status.last_error.message}`)

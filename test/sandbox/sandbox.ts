@@ -25,7 +25,7 @@ export interface DrushConfig {
   /** Tasks that it does not get to, without touching them. */
   refuse_nids?: number[]
   /** Other drush commands of the hostmaster site, such as `hosting-dispatch`. */
-  commands?: Record<string, { ms?: number; print?: string; exit?: number }>
+  commands?: Record<string, { ms?: number; until?: string; print?: string; exit?: number; leave_ms?: number }>
   /** The hostmaster site that Skynet's module stands in. */
   site?: { root: string; uri: string; aegir_root: string; web_group: number }
   /** Time passes `speed` times as fast from `origin` (seconds since 1970) on. */

@@ -34,7 +34,14 @@ export function configFolder(t: TestContext, files: Record<string, string | Uint
       return file
     },
     load: (options = {}) =>
-      loadConfig({ file: folder.file, environment: {}, home: '/home/aegir', cores: 4, ...options }),
+      loadConfig({
+        file: folder.file,
+        environment: {},
+        home: '/home/aegir',
+        cores: 4,
+        timeZone: 'Atlantic/Azores',
+        ...options,
+      }),
     faults: (options) => folder.load(options).then(() => [], linesOf(path)),
   }
   for (const [name, content] of Object.entries(files)) folder.write(name, content)

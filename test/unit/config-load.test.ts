@@ -27,6 +27,7 @@ test('the three keys without a default make a whole configuration', async (t) =>
     limits: { runs_per_web_server: 3, site_verifies_per_platform: 2 },
     locks: {},
     schedule: {},
+    cron: { time_zone: 'Atlantic/Azores' },
     state: {
       dir: '/home/aegir/config/skynet/state',
       keep: 14 * 86_400_000,
@@ -71,6 +72,8 @@ file = /var/log/aegir/../skynet.log
 [schedule]
 hosting-dispatch = */5 * * * *
 core-cron:nightly = 0 3 * * mon-fri
+[cron]
+time_zone = Europe/Berlin
 [state]
 dir = ~
 keep = 1d
@@ -109,6 +112,7 @@ queue_age = 20m
     limits: { runs_per_web_server: 3, site_verifies_per_platform: 2 },
     locks: {},
     schedule: { 'hosting-dispatch': '*/5 * * * *', 'core-cron:nightly': '0 3 * * mon-fri' },
+    cron: { time_zone: 'Europe/Berlin' },
     state: { dir: '/home/aegir', keep: 86_400_000, keep_bytes: 1024 ** 2, output_limit: 64 * 1024, min_free: 0 },
     wake: { socket: '/run/wake' },
     metrics: { listen: '[::1]:9464' },
@@ -194,7 +198,7 @@ test('all faults of all sources come in one error, each with its place', async (
     await folder.faults({ environment, flags: { queue: { settle: '2d' }, ...{ drsh: { nice: '1' } } } }),
     [
       'local.skynet.conf:2: [log] level is "infoo", but must be one of trace, debug, info, warn, error, fatal',
-      'local.skynet.conf:4: [schedule] a name must be that of a drush command (small letters, digits and : _ -)',
+      'local.skynet.conf:4: [schedule] a name must be that of a drush command (small letters, digits and : _ -, at most 100)',
       'local.skynet.conf:5: [schedule] hosting-task cannot be scheduled: Skynet itself runs the tasks',
       'local.skynet.conf:6: [schedule] hosting-cron must be a cron expression such as */5 * * * *',
       'skynet.conf:5: [database] unknown key password; did you mean passwd?',
@@ -203,7 +207,7 @@ test('all faults of all sources come in one error, each with its place', async (
       'skynet.conf:9: [queue] unknown key level: it belongs into [log]',
       'skynet.conf:10: is neither blank, nor a comment (; or #), nor [section], nor key = value',
       'skynet.conf:11: unknown section lgo; did you mean log?',
-      'skynet.conf:13: unknown section (nearest: drush); known are database, queue, drush, log, limits, locks, schedule, state, wake, metrics, notify',
+      'skynet.conf:13: unknown section (nearest: drush); known are database, queue, drush, log, limits, locks, schedule, cron, state, wake, metrics, notify',
       'environment SKYNET_DRUSH_NICE: [drush] nice is "", but must be a whole number from 0 to 19',
       'environment SKYNET_QUEUE_PAUSD: unknown variable SKYNET_QUEUE_PAUSD; did you mean SKYNET_QUEUE_PAUSED?',
       'environment SKYNET_SCHEDULE_X: [schedule] cannot be set here, only in the files',
@@ -256,6 +260,8 @@ for (const [line, message] of [
   [`[metrics]\nlisten = /${'x'.repeat(107)}`, 'at most 107 bytes long'],
   ['[notify]\non_failure = mail root', 'an absolute path (~/ stands for the home directory), or none'],
   ['[notify]\nqueue_age = none', 'a number with its unit'],
+  ['[schedule]\nhosting-queued = * * * * *', 'Skynet itself runs the tasks'],
+  ['[cron]\ntime_zone = Berlin', 'must be a time zone such as Europe/Berlin or UTC, or auto'],
   ['[__proto__]\nx = 1', 'unknown section (nearest: '],
   ['[a.b]\nx = 1', 'unknown section (nearest: '],
   ['[queue]\nconstructor = 1', '[queue] unknown key (nearest: '],

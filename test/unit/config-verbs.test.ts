@@ -71,7 +71,7 @@ test('config show gives every value as the file would have it, with its origin',
   }
   assert.deepEqual(
     [...readIni(Buffer.from(out)).sections.keys()],
-    ['database', 'queue', 'drush', 'log', 'limits', 'schedule', 'state', 'wake', 'metrics', 'notify'],
+    ['database', 'queue', 'drush', 'log', 'limits', 'schedule', 'cron', 'state', 'wake', 'metrics', 'notify'],
   )
 })
 

@@ -22,22 +22,29 @@ const HORIZON = 41 * 366 * DAY
  */
 export class CronTimes {
   readonly #zone: ZoneClock
-  readonly #days: ScheduledTask
+  readonly #matcher: ScheduledTask
   readonly #seconds: number[]
   readonly #minutes: number[]
   readonly #hours: number[]
+  readonly #months: Set<number>
+  /** undefined where there are others than numbers, such as L or 2#3: those are for node-cron. */
+  readonly #daysOfMonth: Set<number> | undefined
+  readonly #weekdays: Set<number> | undefined
   readonly #isRhythm: boolean
 
   /** @param expression one that the schema has accepted. */
   constructor(expression: string, timeZone: string) {
     this.#zone = new ZoneClock(timeZone)
     // Matched against times of the wall, which are numbers as if they were UTC. It is never started, and has no timer.
-    this.#days = createTask(expression, () => undefined, { timezone: 'UTC' })
-    void this.#days.destroy()
-    const { second, minute, hour } = parse(expression)
+    this.#matcher = createTask(expression, () => undefined, { timezone: 'UTC' })
+    void this.#matcher.destroy()
+    const { second, minute, hour, month, dayOfMonth, dayOfWeek } = parse(expression)
     this.#seconds = ascending(second)
     this.#minutes = ascending(minute)
     this.#hours = ascending(hour)
+    this.#months = new Set(month)
+    this.#daysOfMonth = numbersOf(dayOfMonth)
+    this.#weekdays = numbersOf(dayOfWeek)
     this.#isRhythm = this.#hours.length === 24
   }
 
@@ -85,8 +92,13 @@ export class CronTimes {
   }
 
   #isDay(day: number): boolean {
+    const date = new Date(day)
+    if (!this.#months.has(date.getUTCMonth() + 1)) return false
+    if (this.#daysOfMonth?.has(date.getUTCDate()) === false) return false
+    if (this.#weekdays?.has(date.getUTCDay()) === false) return false
+    if (this.#daysOfMonth && this.#weekdays) return true
     const [hour = 0, minute = 0, second = 0] = [this.#hours[0], this.#minutes[0], this.#seconds[0]]
-    return this.#days.match(new Date(day + hour * HOUR + minute * MINUTE + second * SECOND))
+    return this.#matcher.match(new Date(day + hour * HOUR + minute * MINUTE + second * SECOND))
   }
 
   /** The first time of the day that fits, not before `from`. */
@@ -106,4 +118,9 @@ export class CronTimes {
 
 function ascending(values: number[]): number[] {
   return [...new Set(values)].sort((a, b) => a - b)
+}
+
+function numbersOf(values: (number | string)[]): Set<number> | undefined {
+  const numbers = values.filter((value) => typeof value === 'number')
+  return numbers.length === values.length ? new Set(numbers) : undefined
 }

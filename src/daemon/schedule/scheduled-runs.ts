@@ -113,6 +113,11 @@ export class ScheduledRuns {
       outcome: null,
     }
     if (!store.createIfFirst(record)) return 'taken'
+    if (this.#isAnswered(record.run)) {
+      // Another daemon's run of this time was begun and settled since we looked.
+      store.remove(record.run)
+      return 'taken'
+    }
     endDiskFault(conditions)
     let started: ReturnType<typeof startChild>
     try {
@@ -136,10 +141,19 @@ export class ScheduledRuns {
     return 'started'
   }
 
+  #isAnswered(run: string): boolean {
+    const { store } = this.#options
+    if (!store.isSettled(run)) return false
+    const record = store.readHistory(run)
+    return !isReadable(record) || record.outcome !== 'outage'
+  }
+
   /** Takes over every unsettled run of this machine. */
   adopt(): void {
     const { store, processes, self, logger } = this.#options
     this.#unreadable = []
+    // Another daemon may have led in between.
+    for (const run of this.#active.keys()) if (this.#isAnswered(run)) this.#forget(run)
     for (const record of store.list()) {
       if (!isReadable(record)) this.#unreadable.push(record)
       else if (record.owner.machine !== processes.machine) {

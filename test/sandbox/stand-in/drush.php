@@ -105,12 +105,21 @@ function status(?mysqli $database): int
     return 0;
 }
 
-/** A drush command other than hosting-task: {"ms": …, "print": …, "exit": …} says what it does. */
+/**
+ * A drush command other than hosting-task: {"ms": …, "until": …, "print": …, "exit": …, "leave_ms": …} says what it does.
+ * `until` is a file in the home; `leave_ms` is how long a child lives that it leaves behind, as hosting-dispatch does.
+ */
 function other_command(string $command, array $does, array $words): int
 {
     journal(['event' => 'command-start', 'command' => $command, 'arguments' => $words]);
-    pause_ms((int) ($does['ms'] ?? 0));
     echo $does['print'] ?? '';
+    if (isset($does['leave_ms'])) {
+        leave_child(['context' => 'hostmaster', 'type' => $command], (int) $does['leave_ms'], 'provision');
+    }
+    pause_ms((int) ($does['ms'] ?? 0));
+    while (isset($does['until']) && !file_exists(getenv('HOME') . '/' . $does['until'])) {
+        pause_ms(10);
+    }
     $status = (int) ($does['exit'] ?? 0);
     journal(['event' => 'command-end', 'command' => $command, 'status' => $status]);
     return $status;
