@@ -324,7 +324,7 @@ test('foreign hosting-tasks on platforms make their sites wait, from their first
   )
   assert.equal(waiting.count, 4)
   for (const { reason } of waiting.next)
-    assert.match(reason, /^It waits for platform \d+, which verify task \d+ .*is using/)
+    assert.match(reason, /^It waits for platform platform_\S+, which verify task \d+ .*is using/)
 
   sandbox.release('two')
   assert.equal((await two.end).code, 0)
