@@ -6,7 +6,7 @@ import { queueTasks } from '../sandbox/bulk-tasks.js'
 import { check, type Fault } from '../sandbox/conflict-checker.js'
 import { endDaemons } from '../sandbox/end-daemons.js'
 import type { JournalEntry } from '../sandbox/journal.js'
-import { PATIENCE_MS, configure, linesOf, readStatus, startLeader } from '../sandbox/leader.js'
+import { PATIENCE_MS, configure, linesOf, readStatus, startLeader, waitForStatusOf } from '../sandbox/leader.js'
 import type { TaskSpec } from '../sandbox/node-rows.js'
 import { RunRecords } from '../sandbox/run-records.js'
 import { Sandbox } from '../sandbox/sandbox.js'
@@ -352,6 +352,8 @@ test('what a server’s verify has queued lets a login-reset go first, also afte
   assert.ok(children.length >= 2)
   const [site] = take(1, platformsOf(other).flatMap(sitesOf))
   const [login] = await queue({ object: site, type: 'login-reset' })
+  const all = children.length + 1
+  await waitForStatusOf(sandbox, 'all that waits', ({ waiting }) => waiting.count === all)
   sandbox.release('server-verified')
   for (const { nid } of [...children, ...(login ? [login] : [])]) await sandbox.waitForStatus(nid, 1, PATIENCE_MS)
   const started = linesOf(daemon, 'task started').map(({ nid }) => nid)
