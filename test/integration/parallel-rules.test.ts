@@ -334,7 +334,10 @@ test('foreign hosting-tasks on platforms make their sites wait, from their first
   assert.equal((await one.end).code, 0)
   for (const { nid } of onFirst) await sandbox.waitForStatus(nid, 1, PATIENCE_MS)
   assert.deepEqual(faults([...onFirst, ...onSecond, ...onThird]), [])
-  assert.deepEqual(linesOf(daemon, 'task started').length, 6, 'the operator’s own tasks are not started again')
+  // A poll in the moment between making and starting a task makes the daemon try it too: then drush itself refuses.
+  for (const { nid } of [one, two]) assert.equal(sandbox.journalFile.of('start', nid).length, 1)
+  const started = linesOf(daemon, 'task started').filter(({ nid }) => nid !== one.nid && nid !== two.nid)
+  assert.equal(started.length, 6)
 })
 
 async function titleOf(nid: number): Promise<string> {
