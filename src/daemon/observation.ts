@@ -4,9 +4,7 @@ import type { DaemonEvent } from '../observe/event.js'
 import type { Logger } from '../observe/logger.js'
 import { Metrics, loadPrometheus } from '../observe/metrics.js'
 import { Notifier } from '../observe/notifier.js'
-import { printable } from '../observe/printable.js'
 import type { ChildSurroundings } from '../runner/run-shell.js'
-import { describeReason } from '../scheduler/plan.js'
 import type { Clock } from './clock.js'
 import type { DaemonParts } from './daemon-parts.js'
 import { eventTask } from './event-task.js'
@@ -59,8 +57,9 @@ export class Observation {
       tell: (event) => this.tell(event),
       limit: () => settings().notify.queue_age,
       why: (nid) => {
-        const reason = reasonsOf(parts()).get(nid)
-        return printable(reason ? describeReason(reason) : 'It starts next.')
+        const { reasons, say } = reasonsOf(parts())
+        const reason = reasons.get(nid)
+        return reason ? say(reason) : 'It starts next.'
       },
     })
     this.#server = new MetricsServer({
