@@ -167,8 +167,10 @@ test('waiting tasks are counted by why they wait, and the oldest has its age', a
   assert.ok(Math.abs(age - 600) < 60, `${age} s`)
   configure(sandbox, { queue: { concurrent_tasks: 4 }, metrics: { listen } })
   await sandbox.waitForStatus(other.nid, 1, PATIENCE_MS)
-  await waitForMetrics('one behind another', (text) => waits(text, 'behind-same-object') === 1)
-  assert.equal((await metrics()).value('skynet_tasks_running'), 1)
+  const isSo = (text: PrometheusText) => {
+    return text.value('skynet_tasks_running') === 1 && waits(text, 'behind-same-object') === 1
+  }
+  await waitForMetrics('one that runs and one behind it', isSo)
   sandbox.release('metrics-go')
   for (const { nid } of [oldest, behind]) await sandbox.waitForStatus(nid, 1, PATIENCE_MS)
   await stopDaemon(daemon)
