@@ -47,10 +47,17 @@ function stateDirectory(): string {
   return join(sandbox.home, `state-${tests}`)
 }
 
+/** A daemon may be removing or moving one just now: such a one is left out. */
 function records(command: string, folder: 'runs' | 'history' = 'history'): ScheduledRun[] {
   const path = join(stateDirectory(), 'schedule', folder)
   const names = existsSync(path) ? readdirSync(path).filter((run) => run.endsWith(`Z-${command}`)) : []
-  return names.sort().map((run) => JSON.parse(readFileSync(join(path, run, 'record.json'), 'utf8')) as ScheduledRun)
+  return names.sort().flatMap((run) => {
+    try {
+      return [JSON.parse(readFileSync(join(path, run, 'record.json'), 'utf8')) as ScheduledRun]
+    } catch {
+      return []
+    }
+  })
 }
 
 function journalOf(command: string, event: JournalEntry['event'] = 'command-start'): JournalEntry[] {
