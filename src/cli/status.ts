@@ -76,7 +76,9 @@ export function describe(
   for (const task of status.stuck) {
     say('Stuck', paint('yellow', `${task.nid}  ${name(task)}  is processing, but no process of it is alive`))
   }
-  for (const { name: command, running, due_since, last, next } of status.schedule.commands) {
+  // While an upgrade is under way, the daemon may be of an older version, which tells nothing of it.
+  const { schedule } = status as Partial<Status>
+  for (const { name: command, running, due_since, last, next } of schedule?.commands ?? []) {
     const present = running ? `runs for ${age(running.since)}` : due_since === null ? '' : `due for ${age(due_since)}`
     const before = last ? `last ${last.outcome ?? 'unknown'} ${age(last.ended_at ?? last.due_at)} ago` : ''
     const then = next[0] === undefined ? '' : `next in ${duration(next[0] - now)}`

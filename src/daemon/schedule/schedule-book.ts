@@ -50,11 +50,12 @@ export class ScheduleBook {
     this.#isWritten = false
   }
 
-  /** Writes what has changed. @throws the error of the file system; then the next call tries again. */
-  write(): void {
-    if (this.#isWritten) return
+  /** Writes what has changed. @returns whether anything had. @throws the error of the file system; try again then */
+  write(): boolean {
+    if (this.#isWritten) return false
     replaceFile(this.#file, `${JSON.stringify({ version: 1, commands: this.#read() }, null, 2)}\n`)
     this.#isWritten = true
+    return true
   }
 
   /** Reads the file again with the next question: another daemon may have led in between. */

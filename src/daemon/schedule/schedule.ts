@@ -3,7 +3,7 @@ import type { Conditions } from '../../observe/conditions.js'
 import type { Logger } from '../../observe/logger.js'
 import type { ProcessTable } from '../../runner/process-table.js'
 import type { Clock } from '../clock.js'
-import { isDiskFault, tellDiskFault } from '../disk-fault.js'
+import { endDiskFault, isDiskFault, tellDiskFault } from '../disk-fault.js'
 import { CronTimes } from './cron-times.js'
 import type { ScheduleBook } from './schedule-book.js'
 import type { ScheduledRunStore } from './scheduled-run.js'
@@ -84,7 +84,7 @@ export class Schedule {
     const { clock, runs, book, conditions } = this.#options
     this.#follow()
     try {
-      book.write()
+      if (book.write()) endDiskFault(conditions)
     } catch (error) {
       tellDiskFault(conditions, error)
     }
