@@ -1,4 +1,6 @@
 #!/usr/bin/env node
-import { main } from './cli/program.js'
+import { keepCompiledCode } from './cli/compile-cache.js'
 
+keepCompiledCode()
+const { main } = await import('./cli/program.js')
 process.exitCode = await main(process.argv)

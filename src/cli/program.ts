@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { Command, CommanderError, Option } from 'commander'
 import type { ConfigVerbOptions, VerbIo } from './config-check.js'
+import { packageFolder } from '../config/package-folder.js'
 import { SkynetError } from '../config/skynet-error.js'
 
 /** What a verb may use of the process that it runs in. */
@@ -318,6 +320,6 @@ function ioOf({ environment }: VerbContext): VerbIo {
 }
 
 function packageVersion(): string {
-  const file = new URL('../../package.json', import.meta.url)
+  const file = join(packageFolder(), 'package.json')
   return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version
 }

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 
 /** Longest request or answer line, in bytes; a status with its lists bounded is some kilobytes. */
 export const LONGEST_LINE = 1_048_576

@@ -1,6 +1,6 @@
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { z } from 'zod'
+import * as z from 'zod'
 import { readPlainFile, replaceFile } from '../runner/plain-file.js'
 
 const pauseSchema = z.object({
