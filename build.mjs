@@ -5,7 +5,8 @@
 // Each verb stays a file of its own, loaded when it runs. The other entry points are what the package exports, and what
 // the sandbox starts in a way of its own.
 import { execFileSync } from 'node:child_process'
-import { readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { build } from 'esbuild'
 
 const ENTRY_POINTS = ['main', 'config/schema', 'scheduler/plan']
@@ -19,7 +20,7 @@ const ENTRY_POINTS_OF_THE_SANDBOX = [
 
 rmSync('dist', { recursive: true, force: true })
 execFileSync('node_modules/.bin/tsc', ['-p', 'tsconfig.json', '--emitDeclarationOnly'], { stdio: 'inherit' })
-const { metafile } = await build({
+const { metafile, outputFiles } = await build({
   entryPoints: [...ENTRY_POINTS, ...ENTRY_POINTS_OF_THE_SANDBOX].map((name) => `src/${name}.ts`),
   outbase: 'src',
   outdir: 'dist',
@@ -31,12 +32,19 @@ const { metafile } = await build({
   target: 'node20.19',
   metafile: true,
   logLevel: 'warning',
-  // Libraries of the older kind call `require` for what Node itself brings.
-  banner: {
-    js: "import { createRequire as requireFor } from 'node:module'; const require = requireFor(import.meta.url);",
-  },
+  write: false,
 })
+for (const { path, text } of outputFiles) {
+  mkdirSync(dirname(path), { recursive: true })
+  writeFileSync(path, text.includes('typeof require') ? withRequire(text) : text)
+}
+chmodSync('dist/main.js', 0o755)
 writeFileSync('dist/LICENSES.txt', licencesOf(Object.keys(metafile.inputs)))
+
+/** Libraries of the older kind call `require` for what Node itself brings; modules have none. */
+function withRequire(text) {
+  return `import { createRequire } from 'node:module';\nconst require = createRequire(import.meta.url);\n${text}`
+}
 
 /** The licences of all that was built in, which they ask to be kept with every copy. */
 function licencesOf(files) {

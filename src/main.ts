@@ -1,6 +1,4 @@
 #!/usr/bin/env node
-import { keepCompiledCode } from './cli/compile-cache.js'
+import { start } from './cli/start.js'
 
-keepCompiledCode()
-const { main } = await import('./cli/program.js')
-process.exitCode = await main(process.argv)
+process.exitCode = await start(process.argv, new URL('../package.json', import.meta.url))
