@@ -48,7 +48,7 @@ export const QUICK: Effort = {
   phpTasks: 0,
   idleSeconds: 6,
   historyTasks: 20_000,
-  longRunTasks: 300,
+  longRunTasks: 500,
   waitingTasks: 2_000,
   waitingSeconds: 3,
   verbRuns: 3,

@@ -60,10 +60,20 @@ async function peerReaction(bench: Bench, drush: LightDrush, name: string, peer:
   }
   isDone = true
   await running
-  return seen(`${name}: committed → drush exists, median`, quantile(times), ' ms', `${count} tasks, ${range(times, ' ms')}`)
+  return seen(
+    `${name}: committed → drush exists, median`,
+    quantile(times),
+    ' ms',
+    `${count} tasks, ${range(times, ' ms')}`,
+  )
 }
 
-async function reaction({ sandbox, world }: Bench, drush: LightDrush, task: number, tell: () => unknown): Promise<number> {
+async function reaction(
+  { sandbox, world }: Bench,
+  drush: LightDrush,
+  task: number,
+  tell: () => unknown,
+): Promise<number> {
   const object = world.sites[(task + 5) % world.sites.length] ?? 0
   const { nid } = await sandbox.hostmaster.queueTask({ object, type: 'flush_cache' })
   const committed = clock()

@@ -47,9 +47,18 @@ export function table(figures: readonly Figure[]): string {
   return lines.join('\n')
 }
 
-/** Writes results.json, and RESULTS.md with the findings, which are kept in a file of their own. */
+export function readResults(): Results {
+  return JSON.parse(readFileSync(`${HERE}/results.json`, 'utf8')) as Results
+}
+
+/** Writes results.json and RESULTS.md. */
 export function writeResults(results: Results): void {
   writeFileSync(`${HERE}/results.json`, JSON.stringify(results, null, 2) + '\n')
+  writePage(results)
+}
+
+/** Writes RESULTS.md: the figures, and the findings, which are kept in a file of their own. */
+export function writePage(results: Results): void {
   const { machine, versions, figures } = results
   const rows = figures.map(({ name, shown, must, reached, note }) => {
     const mark = must === '' ? '' : reached ? 'yes' : '**no**'

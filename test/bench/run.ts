@@ -6,6 +6,7 @@
  *   npm run bench -- --quick               in under one minute; writes nothing
  *   npm run bench -- --counts              only what is counted; part of npm test
  *   npm run bench -- --only drain,history  some of it; writes nothing
+ *   npm run bench -- --page                writes RESULTS.md anew from results.json and findings.md
  */
 import { parseArgs } from 'node:util'
 import { benchSandbox, type Bench } from './bench-sandbox.js'
@@ -17,7 +18,7 @@ import { measureHistory } from './history.js'
 import { measureIdle } from './idle.js'
 import { measureLongRun } from './long-run.js'
 import { measureReaction } from './reaction.js'
-import { resultsOf, table, writeResults } from './results.js'
+import { readResults, resultsOf, table, writePage, writeResults } from './results.js'
 import { measureAdoption, measureStarts, measureVerbs } from './starts.js'
 
 const MEASUREMENTS: Record<string, (bench: Bench, effort: Effort) => Promise<Figure[]>> = {
@@ -40,6 +41,7 @@ const { values } = parseArgs({
   options: {
     quick: { type: 'boolean', default: false },
     counts: { type: 'boolean', default: false },
+    page: { type: 'boolean', default: false },
     only: { type: 'string' },
   },
 })
@@ -48,6 +50,10 @@ const unknown = names.filter((name) => !(name in MEASUREMENTS))
 if (unknown.length > 0) {
   console.error(`There is no ${unknown.join(', ')}; there are ${Object.keys(MEASUREMENTS).join(', ')}.`)
   process.exit(2)
+}
+if (values.page) {
+  writePage(readResults())
+  process.exit()
 }
 const isQuick = values.quick || values.counts
 const effort = isQuick ? QUICK : FULL
@@ -66,5 +72,7 @@ const figures: Figure[] = []
 const failed = figures.filter(({ reached, isCount }) => !reached && (isCount || !isQuick))
 console.log(`${figures.length} figures in ${Math.round((Date.now() - started) / 1000)} s, ${failed.length} not reached`)
 for (const { name, shown, must } of failed) console.log(`  ${name}: ${shown}, must be ${must}`)
-if (!isQuick && values.only === undefined) writeResults(resultsOf('npm run bench', started, figures))
+if (!isQuick && values.only === undefined) {
+  writeResults(resultsOf('npm run bench', started, figures))
+}
 process.exitCode = failed.length === 0 ? 0 : 1
