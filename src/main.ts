@@ -1,4 +1,4 @@
 #!/usr/bin/env node
-import { main } from './cli/program.js'
+import { start } from './cli/start.js'
 
-process.exitCode = await main(process.argv)
+process.exitCode = await start(process.argv, new URL('../package.json', import.meta.url))

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs'
 import { Command, CommanderError, Option } from 'commander'
 import type { ConfigVerbOptions, VerbIo } from './config-check.js'
 import { SkynetError } from '../config/skynet-error.js'
@@ -10,9 +9,7 @@ export interface VerbContext {
 }
 
 /** Runs the command line. @returns the exit status. */
-export async function main(argv: string[]): Promise<number> {
-  forgiveLostReaders()
-  const version = packageVersion()
+export async function main(argv: string[], version: string): Promise<number> {
   const context: VerbContext = { version, environment: process.env }
   let status = 0
   const program = commandTree(context, (code) => (status = code))
@@ -22,15 +19,6 @@ export async function main(argv: string[]): Promise<number> {
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
     return report(error)
-  }
-}
-
-/** `skynet status | head -1` is no failure: what nobody reads any more is not said, and that is all. */
-function forgiveLostReaders(): void {
-  for (const stream of [process.stdout, process.stderr]) {
-    stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EPIPE') throw error
-    })
   }
 }
 
@@ -315,9 +303,4 @@ function ioOf({ environment }: VerbContext): VerbIo {
     err: (text) => process.stderr.write(text),
     environment,
   }
-}
-
-function packageVersion(): string {
-  const file = new URL('../../package.json', import.meta.url)
-  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version
 }

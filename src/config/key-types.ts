@@ -1,13 +1,11 @@
-import { isAbsolute, join, normalize } from 'node:path'
 import * as z from 'zod'
+import { CONTROL, readPath, type Reading } from './path-value.js'
 import { parseDuration, parseSize } from './quantity.js'
 
 /**
  * The kinds of value that a key of skynet.conf can have. Each reads the text of the file and gives the value, or says
  * what it must be. A sentence from here never holds the text itself: it could be a password in the wrong place.
  */
-
-type Reading<T> = { value: T } | { must: string }
 
 function kind<T>(read: (text: string) => Reading<T>) {
   return z.string('is missing').transform((text, context): T => {
@@ -26,9 +24,6 @@ function nullable<T>(word: string, read: (text: string) => Reading<T | null>) {
     return 'value' in reading ? reading : { must: `${reading.must}, or ${word}` }
   })
 }
-
-// eslint-disable-next-line no-control-regex -- control characters are what it looks for
-const CONTROL = /[\u0000-\u001f\u007f]/
 
 /** Any characters at all, none included: a password. */
 export const secret = () => kind((text) => ({ value: text }))
@@ -114,12 +109,6 @@ export const size = (limits: Limits) => kind(quantity(parseSize, SIZE, limits))
 
 /** `sun_path` of a Unix socket's address holds 108 bytes, the last one NUL. */
 const LONGEST_SOCKET_PATH = 107
-
-function readPath(text: string, home: string): Reading<string> {
-  const path = text === '~' ? home : text.startsWith('~/') ? join(home, text.slice(2)) : text
-  if (!isAbsolute(path) || CONTROL.test(path)) return { must: 'an absolute path (~/ stands for the home directory)' }
-  return { value: normalize(path) }
-}
 
 function readSocketPath(text: string, home: string): Reading<string> {
   const reading = readPath(text, home)

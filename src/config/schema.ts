@@ -20,6 +20,7 @@ import {
   word,
   yesNo,
 } from './key-types.js'
+import { DEFAULT_STATE_DIR } from './state-directory.js'
 
 /** What a person must know of a key, beside its default, which is the schema's own. */
 export interface KeyHelp {
@@ -179,7 +180,7 @@ export function configSchema({ home, cores, isCron, timeZone }: Surroundings) {
 
   const state = z
     .object({
-      dir: path(home).prefault('~/config/skynet/state').register(keyHelp, {
+      dir: path(home).prefault(DEFAULT_STATE_DIR).register(keyHelp, {
         help: 'Where the records and outputs of the runs are kept; on a local disk, for Skynet alone.',
       }),
       keep: duration({ least: '1h', most: '3650d' })

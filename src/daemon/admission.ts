@@ -3,11 +3,16 @@ import type { Config } from '../config/schema.js'
 import type { Conditions } from '../observe/conditions.js'
 import type { RunStore } from '../runner/run-store.js'
 import type { Halt } from '../scheduler/plan.js'
+import type { Clock } from './clock.js'
+
+/** The kernel computes the load every five seconds; it need not be asked more often. */
+const LOAD_INTERVAL = 5_000
 
 interface AdmissionOptions {
   settings: () => Config
   store: RunStore
   conditions: Conditions
+  clock: Clock
   /** The machine's load over the last minute. */
   load?: () => number
 }
@@ -15,6 +20,8 @@ interface AdmissionOptions {
 /** Whether the machine can take another task: above its load limit drush refuses, and a run must be recordable. */
 export class Admission {
   readonly #options: AdmissionOptions
+  #load = 0
+  #loadReadAt = Number.NEGATIVE_INFINITY
 
   constructor(options: AdmissionOptions) {
     this.#options = options
@@ -25,15 +32,24 @@ export class Admission {
   }
 
   #overload(): Halt | undefined {
-    const { settings, conditions, load = () => loadavg()[0] ?? 0 } = this.#options
+    const { settings, conditions } = this.#options
     const limit = settings().queue.max_load
-    const now = load()
+    const now = this.#currentLoad()
     if (now <= limit) {
       conditions.end('load', 'load is low enough again')
       return undefined
     }
     conditions.begin('load', 'warn', 'load is too high; nothing is started', { load: now, max_load: limit })
     return { kind: 'overloaded', load: now, limit }
+  }
+
+  #currentLoad(): number {
+    const { clock, load = () => loadavg()[0] ?? 0 } = this.#options
+    if (clock.monotonic() - this.#loadReadAt >= LOAD_INTERVAL) {
+      this.#load = load()
+      this.#loadReadAt = clock.monotonic()
+    }
+    return this.#load
   }
 
   #disk(): Halt | undefined {

@@ -65,7 +65,7 @@ export function assembleParts(
   const origin = claimOrigin(processes, dir)
   const probe = () => probeDrush(settings().drush, surroundings)
   const drushWatch = new DrushWatch({ outage, clock, logger, probe, changed })
-  const admission = new Admission({ settings, store, conditions })
+  const admission = new Admission({ settings, store, conditions, clock })
   const keeper = new RunKeeper({
     store,
     processes,

@@ -1,5 +1,5 @@
 import { printable } from '../observe/printable.js'
-import type { ControlRequest } from './control-protocol.js'
+import type { ControlRequest } from './control-requests.js'
 import type { DaemonParts } from './daemon-parts.js'
 import type { Status } from './status.js'
 import { whyOf } from './why.js'

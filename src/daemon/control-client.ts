@@ -1,6 +1,7 @@
 import { connect } from 'node:net'
 import { SkynetError } from '../config/skynet-error.js'
-import { LONGEST_LINE, type ControlAnswer, type ControlRequest } from './control-protocol.js'
+import { LONGEST_LINE, type ControlAnswer } from './control-protocol.js'
+import type { ControlRequest } from './control-requests.js'
 
 /** How long the daemon may take to answer, in milliseconds. */
 const PATIENCE = 10_000

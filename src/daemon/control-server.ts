@@ -1,5 +1,6 @@
 import { createServer, type Server, type Socket } from 'node:net'
-import { LONGEST_LINE, controlRequestSchema, type ControlAnswer, type ControlRequest } from './control-protocol.js'
+import { LONGEST_LINE, type ControlAnswer } from './control-protocol.js'
+import { controlRequestSchema, type ControlRequest } from './control-requests.js'
 import { listenAt, removeSocketFile, type SocketFile } from './socket-file.js'
 
 /** How long a client may take to say what it wants, in milliseconds. */

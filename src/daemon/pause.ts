@@ -1,6 +1,6 @@
-import { rmSync } from 'node:fs'
+import { rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { z } from 'zod'
+import * as z from 'zod'
 import { readPlainFile, replaceFile } from '../runner/plain-file.js'
 
 const pauseSchema = z.object({
@@ -27,6 +27,8 @@ export class OwnPause {
   read(): Pause | undefined {
     let text: string
     try {
+      // Asked several times with every turn: to find no file must cost less than an error that says so.
+      if (!statSync(this.#file, { throwIfNoEntry: false })) return undefined
       text = readPlainFile(this.#file, LARGEST)
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined

@@ -6,6 +6,13 @@ import { QueueMirror } from './queue-mirror.js'
 /** Vids that one step of a reconcile reads: some milliseconds of the server's time. */
 const RECONCILE_STEP = 20_000
 
+/**
+ * The overlap holds every task that waits since lately, and the server reads each of them to count them. So it is looked
+ * at no more often than once in so many milliseconds for each task that waits: five hundred and more are not asked for
+ * with every poll, and ten thousand every ten seconds.
+ */
+const LOOK_BACK_INTERVAL_PER_TASK = 1
+
 /** The mark is not trusted: everything is read again this often, in milliseconds. */
 const RECONCILE_INTERVAL = 10 * 60_000
 
@@ -48,7 +55,8 @@ export class QueueReader {
   ): Promise<QueuePoll> {
     const { mirror } = this
     const mark = mirror.mark
-    const looksBack = now - this.#lookedBackAt >= lookBackInterval - 1
+    const interval = Math.max(lookBackInterval, mirror.waiting.size * LOOK_BACK_INTERVAL_PER_TASK)
+    const looksBack = now - this.#lookedBackAt >= interval - 1
     const floor = looksBack ? mirror.floor(now) : mark
     if (looksBack) this.#lookedBackAt = now
     const poll = await pollQueue(connection, { floor, mark }, leaderLock)
@@ -66,7 +74,7 @@ export class QueueReader {
       const above =
         poll.maxVid > mark ? await this.#withArguments(connection, await readTasksAbove(connection, mark)) : []
       mirror.advance(above, poll.maxVid, now)
-      const known = mirror.overlap(floor, mark)
+      const known = looksBack ? mirror.overlap(floor, mark) : poll.overlap
       if (known.count !== poll.overlap.count || known.sum !== poll.overlap.sum) {
         await this.#readRange(connection, floor, mark)
       }

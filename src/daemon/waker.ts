@@ -4,7 +4,8 @@ import type { Clock } from './clock.js'
 export class Waker {
   readonly #clock: Clock
   #awake = false
-  #abort: AbortController | undefined
+  /** Kept from wait to wait: to make one costs more than all the rest of a wait. */
+  #abort = new AbortController()
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -12,15 +13,14 @@ export class Waker {
 
   wake(): void {
     this.#awake = true
-    this.#abort?.abort()
+    this.#abort.abort()
   }
 
   /** Resolves after `ms`, or at once when woken during or since the last wait. */
   async wait(ms: number): Promise<void> {
     if (!this.#awake && ms > 0) {
-      this.#abort = new AbortController()
+      if (this.#abort.signal.aborted) this.#abort = new AbortController()
       await this.#clock.pause(ms, this.#abort.signal)
-      this.#abort = undefined
     }
     this.#awake = false
   }

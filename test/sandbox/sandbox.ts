@@ -136,8 +136,9 @@ export class Sandbox {
   }
 
   /** Starts `skynet queued` in the foreground. */
-  startDaemon(args: string[] = [], env: Record<string, string> = {}): DaemonProcess {
-    const daemon = new DaemonProcess(this.#spec(this.install.node, [this.install.main, 'queued', ...args], env))
+  startDaemon(args: string[] = [], env: Record<string, string> = {}, nodeOptions: string[] = []): DaemonProcess {
+    const words = [...nodeOptions, this.install.main, 'queued', ...args]
+    const daemon = new DaemonProcess(this.#spec(this.install.node, words, env))
     this.daemons.push(daemon)
     return daemon
   }

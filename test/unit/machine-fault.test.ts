@@ -27,16 +27,20 @@ test('what drush says of a single task is none', () => {
 
 test('above max_load nothing is started; both ends of that are told once', () => {
   let load = 10.5
+  let now = 0
+  const clock = { monotonic: () => now } as never
   const told: string[] = []
   const log = (level: string) => (_fields: object, message: string) => void told.push(`${level}: ${message}`)
   const logger = { info: log('info'), warn: log('warn'), error: log('error') }
   const conditions = new Conditions(logger as never, () => 0)
   const settings = () => ({ queue: { max_load: 10 }, state: { min_free: 0 } }) as never
   const store = { freeBytes: () => 1 } as never
-  const admission = new Admission({ settings, store, conditions, load: () => load })
+  const admission = new Admission({ settings, store, conditions, clock, load: () => load })
   assert.deepEqual(admission.halt(), { kind: 'overloaded', load: 10.5, limit: 10 })
   admission.halt()
   load = 10
+  assert.equal(admission.halt()?.kind, 'overloaded', 'the kernel has not computed it anew')
+  now = 5_000
   assert.equal(admission.halt(), undefined)
   admission.halt()
   assert.deepEqual(told, ['warn: load is too high; nothing is started', 'info: load is low enough again'])

@@ -1,13 +1,13 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { packageFolder } from '../../config/package-folder.js'
 import { hasDaemonTable, readHostmasterRoot, readModules, type ModuleRow } from '../../hostmaster/doctor-queries.js'
 import { MODULE, isSameTree } from '../setup/module-step.js'
 import { fail, pass, skip, warn, type CheckGroup, type Finding } from './check.js'
 import type { Examination } from './examination.js'
 
 /** The module as this package brings it. */
-const SHIPPED = fileURLToPath(new URL(`../../../drupal-module/${MODULE}`, import.meta.url))
+const shippedModule = () => join(packageFolder(), 'drupal-module', MODULE)
 
 const ENABLE = `Enable the feature Skynet in Aegir (Hosting → Features), or: drush @hostmaster pm-enable ${MODULE}`
 
@@ -51,9 +51,9 @@ async function version({ connection, version: ours }: Examination): Promise<Find
 
 function sameFiles({ filename }: ModuleRow, root: string | undefined, version: string): Finding {
   const folder = join(root ?? '/', dirname(filename))
-  if (!existsSync(SHIPPED)) return skip('this package came without the module')
+  if (!existsSync(shippedModule())) return skip('this package came without the module')
   if (root === undefined || !existsSync(folder)) return skip(`its files are not where Drupal says: ${folder}`)
-  if (isSameTree(SHIPPED, folder)) return pass(`its files are those of Skynet ${version}`)
+  if (isSameTree(shippedModule(), folder)) return pass(`its files are those of Skynet ${version}`)
   return warn(
     `the files in ${folder} are not those of Skynet ${version}`,
     'Bring both to one version: sudo skynet setup',
@@ -63,7 +63,7 @@ function sameFiles({ filename }: ModuleRow, root: string | undefined, version: s
 /** The last update that the shipped module knows. */
 function shippedSchema(): number {
   try {
-    const text = readFileSync(join(SHIPPED, `${MODULE}.install`), 'utf8')
+    const text = readFileSync(join(shippedModule(), `${MODULE}.install`), 'utf8')
     return Math.max(
       0,
       ...[...text.matchAll(/function hosting_skynet_update_(\d+)\(/g)].map(([, number]) => Number(number)),

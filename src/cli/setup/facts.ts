@@ -1,6 +1,6 @@
 import { accessSync, constants, existsSync } from 'node:fs'
 import { dirname, isAbsolute, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { packageFolder } from '../../config/package-folder.js'
 import { SkynetError } from '../../config/skynet-error.js'
 import { programName } from './supervisor-program.js'
 import {
@@ -50,8 +50,6 @@ export interface Facts {
   say: (text: string) => void
 }
 
-const PACKAGE = fileURLToPath(new URL('../../..', import.meta.url)).replace(/\/$/, '')
-
 /** Finds what setup has to know. Changes nothing. @throws SkynetError naming what is missing */
 export async function findFacts(
   options: SetupOptions,
@@ -80,7 +78,7 @@ export async function findFacts(
     if (result.code === 0) return result.stdout
     throw failed(`${command} ${args.join(' ')}`, result, user)
   }
-  const main = join(PACKAGE, 'dist/main.js')
+  const main = join(packageFolder(), 'dist/main.js')
   const version = await asUser(process.execPath, main, '--version')
   if (version.code !== 0) {
     throw new SkynetError('FAILED', `${user.name} cannot run ${main} with ${process.execPath}: ${lastLine(version)}`, {
@@ -96,7 +94,7 @@ export async function findFacts(
     drush,
     php,
     site,
-    packageFolder: PACKAGE,
+    packageFolder: packageFolder(),
     supervisorDir: options.systemd || !hasSupervisor ? null : options.supervisorDir,
     logFile: options.log ?? defaultLog(user),
     path: userPath,

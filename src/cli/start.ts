@@ -1,0 +1,25 @@
+import { readFileSync } from 'node:fs'
+import { keepCompiledCode } from './compile-cache.js'
+
+/** Starts the command line. @param manifest the package.json of this package. @returns the exit status. */
+export async function start(argv: string[], manifest: URL): Promise<number> {
+  const { version } = JSON.parse(readFileSync(manifest, 'utf8')) as { version: string }
+  const [, , word = '', ...others] = argv
+  forgiveLostReaders(process.stdout)
+  // Supervisors, doctors and scripts ask for it often: that needs neither verbs nor options.
+  if (/^(--version|-V)$/.test(word) && others.length === 0) {
+    process.stdout.write(`${version}\n`)
+    return 0
+  }
+  forgiveLostReaders(process.stderr)
+  keepCompiledCode()
+  const { main } = await import('./program.js')
+  return main(argv, version)
+}
+
+/** `skynet status | head -1` is no failure: what nobody reads any more is not said, and that is all. */
+function forgiveLostReaders(stream: NodeJS.WriteStream): void {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error
+  })
+}

@@ -1,0 +1,57 @@
+/** How much of everything is measured. */
+export interface Effort {
+  wokenTasks: number
+  polledTasks: number
+  peerReactions: number
+  pairs: number
+  serialTasks: number
+  parallelTasks: number
+  /** Tasks of the daemon of which little is known but that it is slow. */
+  phpTasks: number
+  idleSeconds: number
+  historyTasks: number
+  longRunTasks: number
+  waitingTasks: number
+  waitingSeconds: number
+  verbRuns: number
+  starts: number
+  kills: number
+}
+
+/** Under ten minutes on two cores. */
+export const FULL: Effort = {
+  wokenTasks: 200,
+  polledTasks: 40,
+  peerReactions: 6,
+  pairs: 5,
+  serialTasks: 100,
+  parallelTasks: 200,
+  phpTasks: 8,
+  idleSeconds: 60,
+  historyTasks: 1_000_000,
+  longRunTasks: 10_000,
+  waitingTasks: 10_000,
+  waitingSeconds: 20,
+  verbRuns: 21,
+  starts: 11,
+  kills: 50,
+}
+
+/** Under one minute: the counts are the same, the times only show whether something is far off. */
+export const QUICK: Effort = {
+  wokenTasks: 20,
+  polledTasks: 4,
+  peerReactions: 0,
+  pairs: 1,
+  serialTasks: 10,
+  parallelTasks: 20,
+  phpTasks: 0,
+  idleSeconds: 6,
+  historyTasks: 20_000,
+  longRunTasks: 500,
+  waitingTasks: 2_000,
+  waitingSeconds: 3,
+  verbRuns: 3,
+  starts: 2,
+  kills: 3,
+}
