@@ -22,18 +22,6 @@ export default tseslint.config(
     },
   },
   {
-    files: ['src/**/*.ts'],
-    rules: {
-      'no-restricted-syntax': [
-        'error',
-        {
-          selector: "ImportDeclaration[source.value='zod'] > ImportSpecifier",
-          message: "Write import * as z from 'zod': otherwise the build cannot leave out what is not used of it.",
-        },
-      ],
-    },
-  },
-  {
     files: ['test/**/*.ts'],
     rules: {
       // node:test's `test()` and `describe()` return promises that the runner itself awaits.

@@ -62,6 +62,7 @@ if [ -n "$packages" ]; then
   quietly $as_root apt-get install -q -y --no-install-recommends $packages
 fi
 
-if [ ! -e dist/main.js ] || [ -n "$(find src package.json tsconfig.json build.mjs -newer dist/main.js)" ]; then
+if [ ! -e dist/main.js ] || [ -n "$(find src package.json tsconfig.json -newer dist/main.js)" ]; then
+  quietly npm run --silent clean
   quietly npm run --silent build
 fi

@@ -1,4 +1,4 @@
-import * as z from 'zod'
+import { z } from 'zod'
 import { configSchema, keyHelp, type ConfigSchema, type KeyHelp } from './schema.js'
 
 /** A key of the schema, as the reading of the files, the reference and `config show` need it. */

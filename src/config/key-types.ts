@@ -1,4 +1,4 @@
-import * as z from 'zod'
+import { z } from 'zod'
 import { CONTROL, readPath, type Reading } from './path-value.js'
 import { parseDuration, parseSize } from './quantity.js'
 

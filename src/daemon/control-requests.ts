@@ -1,4 +1,4 @@
-import * as z from 'zod'
+import { z } from 'zod'
 
 /** A request over the control socket: one JSON object on a line; the answer is another. */
 export const controlRequestSchema = z.discriminatedUnion('verb', [

@@ -1,6 +1,6 @@
 import { rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import * as z from 'zod'
+import { z } from 'zod'
 import { readPlainFile, replaceFile } from '../runner/plain-file.js'
 
 const pauseSchema = z.object({

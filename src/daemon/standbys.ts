@@ -1,6 +1,6 @@
 import { lstatSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import * as z from 'zod'
+import { z } from 'zod'
 import { readPlainFile, replaceFile } from '../runner/plain-file.js'
 import type { ProcessTable } from '../runner/process-table.js'
 

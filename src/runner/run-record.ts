@@ -1,4 +1,4 @@
-import * as z from 'zod'
+import { z } from 'zod'
 
 /*
  * A run's life, as its record on disk tells it:

@@ -38,14 +38,7 @@ describe('the package', { timeout: 240_000 }, () => {
     sandbox.run(sandbox.install.node, [join(prefix, 'bin/skynet'), ...args], env)
 
   test('holds what a server needs, and nothing of the workshop', () => {
-    for (const name of [
-      'dist/main.js',
-      'dist/LICENSES.txt',
-      'config.example.ini',
-      'README.md',
-      'CHANGELOG.md',
-      'LICENSE',
-    ]) {
+    for (const name of ['dist/main.js', 'config.example.ini', 'README.md', 'CHANGELOG.md', 'LICENSE']) {
       assert.ok(files.includes(name), `${name} is missing`)
     }
     assert.ok(files.some((name) => name.startsWith('drupal-module/hosting_skynet/')))
@@ -98,14 +91,19 @@ describe('the package', { timeout: 240_000 }, () => {
   })
 
   test('loads no database driver for --version and for --help, as it does for the daemon', async () => {
-    // The build notes in a comment which file each part of its own comes from.
-    const withDriver = async (args: string[]) =>
-      (await scriptsLoadedBy(args)).filter(
-        (url) => url.startsWith('file:') && readFileSync(new URL(url), 'utf8').includes('// node_modules/mysql2/'),
-      )
-    assert.deepEqual(await withDriver(['--version']), [])
-    assert.deepEqual(await withDriver(['--help']), [])
-    assert.notDeepEqual(await withDriver(['queued', '--once']), [])
+    const driver = /node_modules\/mysql2\//
+    assert.deepEqual(
+      (await scriptsLoadedBy(['--version'])).filter((url) => driver.test(url)),
+      [],
+    )
+    assert.deepEqual(
+      (await scriptsLoadedBy(['--help'])).filter((url) => driver.test(url)),
+      [],
+    )
+    assert.notDeepEqual(
+      (await scriptsLoadedBy(['queued', '--once'])).filter((url) => driver.test(url)),
+      [],
+    )
   })
 
   test('exports the configuration and the scheduler with their types', () => {

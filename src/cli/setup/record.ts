@@ -1,6 +1,6 @@
 import { mkdirSync, readFileSync, renameSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
-import * as z from 'zod'
+import { z } from 'zod'
 import { SkynetError } from '../../config/skynet-error.js'
 
 const recordSchema = z.object({

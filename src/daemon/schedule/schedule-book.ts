@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import * as z from 'zod'
+import { z } from 'zod'
 import { readPlainFile, replaceFile } from '../../runner/plain-file.js'
 
 const entry = z.object({

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import * as z from 'zod'
+import { z } from 'zod'
 import { runLifeSchema, runTimestamp } from '../../runner/run-record.js'
 import { RunStoreOf, isReadable, type UnreadableRecord } from '../../runner/run-store.js'
 
