@@ -1,7 +1,8 @@
 import { readUsualDurations } from '../daemon/usual-durations.js'
 import { printable } from '../observe/printable.js'
 import { estimate } from '../scheduler/estimate.js'
-import { describeReason, plan, type WaitingTask } from '../scheduler/plan.js'
+import { describeReason, plan, type Reason, type WaitingTask } from '../scheduler/plan.js'
+import { namesIn } from '../scheduler/topology.js'
 import type { VerbContext } from './program.js'
 import { withQueueView } from './queue-view.js'
 import { wholeNumber } from './scale.js'
@@ -25,9 +26,11 @@ export async function planVerb(options: PlanOptions, context: VerbContext): Prom
     const usual = await readUsualDurations(connection, highestVid)
     const durations = new Map([...usual].map(([type, { median_ms }]) => [type, median_ms / 1000]))
     const estimates = [...new Set([1, slots])].map((count) => estimate(input, durations, count))
+    const nameOf = namesIn(input.topology)
+    const say = (reason: Reason) => printable(describeReason(reason, nameOf))
     const running = input.running.filter(({ kind }) => kind === 'own' || kind === 'orphaned')
     if (options.json) {
-      const waiting = [...planned.waiting].map(([nid, reason]) => ({ nid, reason, sentence: describeReason(reason) }))
+      const waiting = [...planned.waiting].map(([nid, reason]) => ({ nid, reason, sentence: say(reason) }))
       const start = planned.start.map(({ task, footprint }) => ({ nid: task.nid, locks: footprint.locks }))
       process.stdout.write(
         `${JSON.stringify({ slots, running: running.length, start, waiting, estimates }, null, 2)}\n`,
@@ -46,7 +49,7 @@ export async function planVerb(options: PlanOptions, context: VerbContext): Prom
         input.waiting.filter(({ nid }) => planned.waiting.has(nid)),
         ({ nid }) => {
           const reason = planned.waiting.get(nid)
-          return reason ? `  ${describeReason(reason)}` : ''
+          return reason ? `  ${say(reason)}` : ''
         },
       ),
       '',

@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs'
+import { rmSync, writeFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { join, resolve } from 'node:path'
 import { defaultConfigFile, homeDirectory } from '../config/find-config.js'
@@ -12,7 +12,7 @@ import { DAEMON_LIMITS, Daemon } from '../daemon/daemon.js'
 import { databaseAddress } from '../daemon/database-address.js'
 import { Waker } from '../daemon/waker.js'
 import { openLog, type DaemonLog } from '../observe/logger.js'
-import { replaceFile } from '../runner/plain-file.js'
+import { readPlainFile, replaceFile } from '../runner/plain-file.js'
 import { ProcessTable } from '../runner/process-table.js'
 import { childSurroundings } from '../runner/run-shell.js'
 import { detach } from './detach.js'
@@ -85,6 +85,7 @@ export async function queued(
     return 0
   } finally {
     release()
+    removePidFile(config.state.dir)
     log.flush()
     // What is still under way (a connect, a probe of drush, whatever hangs in a stuck daemon) keeps nobody waiting.
     setTimeout(() => process.exit(), EXIT_GRACE).unref()
@@ -195,6 +196,16 @@ function writePidFile(dir: string): void {
     replaceFile(join(dir, 'skynet.pid'), `${process.pid}\n`)
   } catch {
     // A full disk; supervisors know the pid anyway.
+  }
+}
+
+/** Takes our pid file back, lest a script kills whoever has that number next; another leader's is left alone. */
+function removePidFile(dir: string): void {
+  const file = join(dir, 'skynet.pid')
+  try {
+    if (readPlainFile(file, 64) === `${process.pid}\n`) rmSync(file)
+  } catch {
+    // There is none, or it cannot be removed; a later leader replaces it.
   }
 }
 

@@ -5,6 +5,7 @@ import { TASK_STATUS } from '../hostmaster/task.js'
 import { printable } from '../observe/printable.js'
 import { redact } from '../runner/run-output.js'
 import { describeReason, plan } from '../scheduler/plan.js'
+import { namesIn } from '../scheduler/topology.js'
 import { controlSocket } from './control-socket.js'
 import { WITHOUT_DAEMON, withDatabase, type DatabaseView } from './database-view.js'
 import type { VerbContext } from './program.js'
@@ -51,7 +52,8 @@ export async function explain(view: DatabaseView, nid: number): Promise<{ senten
   const { input } = await queueView(view)
   if (end.status === TASK_STATUS.queued) {
     const reason = plan(input).waiting.get(nid)
-    return { sentence: reason ? printable(describeReason(reason)) : 'It could start now.', isOpen: true }
+    const sentence = reason ? printable(describeReason(reason, namesIn(input.topology))) : 'It could start now.'
+    return { sentence, isOpen: true }
   }
   const kind = input.running.find((task) => task.nid === nid)?.kind
   const stuck = 'It is stuck: Aegir takes it for processing, but no process of it is alive.'

@@ -2,7 +2,7 @@ import { hostname } from 'node:os'
 import { printable } from '../observe/printable.js'
 import { describeReason, plan, type Halt, type Reason } from '../scheduler/plan.js'
 import { Footprints } from '../scheduler/footprints.js'
-import { emptyTopology } from '../scheduler/topology.js'
+import { emptyTopology, namesIn } from '../scheduler/topology.js'
 import { recordOf } from './active-run.js'
 import type { DaemonParts } from './daemon-parts.js'
 import type { Pause } from './pause.js'
@@ -22,11 +22,15 @@ export interface DaemonFacts {
   lastError: { at: number; message: string } | null
 }
 
-/** Why each waiting task does not start now; one that is missing here starts next. */
-export function reasonsOf(parts: DaemonParts): ReadonlyMap<number, Reason> {
+/** Why each waiting task does not start now, and in a sentence for people; one that is missing here starts next. */
+export function reasonsOf(parts: DaemonParts): {
+  reasons: ReadonlyMap<number, Reason>
+  say: (reason: Reason) => string
+} {
   const nothing = emptyTopology()
   const known = parts.topology.current ?? { topology: nothing, footprints: new Footprints(nothing) }
-  return plan(planInput(parts, known)).waiting
+  const nameOf = namesIn(known.topology)
+  return { reasons: plan(planInput(parts, known)).waiting, say: (reason) => printable(describeReason(reason, nameOf)) }
 }
 
 export function statusOf(parts: DaemonParts, facts: DaemonFacts): Status {
@@ -36,7 +40,7 @@ export function statusOf(parts: DaemonParts, facts: DaemonFacts): Status {
   const waiting = [...reader.mirror.waiting.values()]
     .filter((task) => !keeper.find((record) => record.nid === task.nid))
     .sort((a, b) => a.changed - b.changed || a.nid - b.nid)
-  const reasons = reasonsOf(parts)
+  const { reasons, say } = reasonsOf(parts)
   const hindrances = conditions.list().filter(({ name }) => name !== 'paused' && name !== 'database')
   if (outage.state.kind === 'out') {
     hindrances.push({ name: 'drush', message: outage.state.reason, since: outage.state.since, fields: {} })
@@ -98,7 +102,7 @@ export function statusOf(parts: DaemonParts, facts: DaemonFacts): Status {
           type: printable(task.type),
           object: printable(task.object),
           since: task.changed * 1000,
-          reason: printable(reason ? describeReason(reason) : 'It starts next.'),
+          reason: reason ? say(reason) : 'It starts next.',
         }
       }),
     },

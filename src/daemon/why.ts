@@ -1,5 +1,4 @@
 import { printable } from '../observe/printable.js'
-import { describeReason } from '../scheduler/plan.js'
 import { recordOf } from './active-run.js'
 import type { DaemonParts } from './daemon-parts.js'
 import { reasonsOf } from './status-of.js'
@@ -19,11 +18,12 @@ export function whyOf(parts: DaemonParts, nid: number): string | undefined {
   const other = foreign.all.find(({ task }) => task.nid === nid)
   if (other) return describeProcessing(other.is)
   if (!reader.mirror.waiting.has(nid)) return undefined
-  const reason = reasonsOf(parts).get(nid)
+  const { reasons, say } = reasonsOf(parts)
+  const reason = reasons.get(nid)
   if (!reason) return 'It starts next.'
   const parked = attempts.parked(nid)
   const why = parked ? ` The last attempt (${parked.attempts}): ${parked.reason}.` : ''
-  return printable(`${describeReason(reason)}${why}`)
+  return `${say(reason)}${printable(why)}`
 }
 
 function describeProcessing(is: DaemonParts['foreign']['all'][number]['is']): string {

@@ -79,3 +79,12 @@ export function resolveObject(value: string | undefined, topology: Topology): nu
   if (named !== undefined) return named
   return /^[1-9]\d{0,9}$/.test(value) ? Number(value) : undefined
 }
+
+/** How people call an object: a site by its uri, all else by its context; `undefined` for one that has no name. */
+export function namesIn(topology: Topology): (nid: number) => string | undefined {
+  let contexts: Map<number, string> | undefined
+  return (nid) => {
+    contexts ??= new Map([...topology.contexts].map(([name, of]) => [of, name]))
+    return topology.sites.get(nid)?.uri ?? contexts.get(nid)
+  }
+}

@@ -62,6 +62,7 @@ test('--daemon returns 0 when the daemon leads, in a session of its own, with it
   })
   process.kill(pid, 'SIGTERM')
   await gone(pid)
+  assert.ok(!existsSync(state('skynet.pid')), 'its pid may be another program’s from now on')
 })
 
 test('--daemon returns 0 for a standby too and says so; it takes over, and its pid then stands in the file', async () => {

@@ -6,7 +6,7 @@ import { queueTasks } from '../sandbox/bulk-tasks.js'
 import { check, type Fault } from '../sandbox/conflict-checker.js'
 import { endDaemons } from '../sandbox/end-daemons.js'
 import type { JournalEntry } from '../sandbox/journal.js'
-import { PATIENCE_MS, configure, linesOf, readStatus, startLeader } from '../sandbox/leader.js'
+import { PATIENCE_MS, configure, linesOf, readStatus, startLeader, waitForStatusOf } from '../sandbox/leader.js'
 import type { TaskSpec } from '../sandbox/node-rows.js'
 import { RunRecords } from '../sandbox/run-records.js'
 import { Sandbox } from '../sandbox/sandbox.js'
@@ -324,7 +324,7 @@ test('foreign hosting-tasks on platforms make their sites wait, from their first
   )
   assert.equal(waiting.count, 4)
   for (const { reason } of waiting.next)
-    assert.match(reason, /^It waits for platform \d+, which verify task \d+ .*is using/)
+    assert.match(reason, /^It waits for platform platform_\S+, which verify task \d+ .*is using/)
 
   sandbox.release('two')
   assert.equal((await two.end).code, 0)
@@ -334,7 +334,10 @@ test('foreign hosting-tasks on platforms make their sites wait, from their first
   assert.equal((await one.end).code, 0)
   for (const { nid } of onFirst) await sandbox.waitForStatus(nid, 1, PATIENCE_MS)
   assert.deepEqual(faults([...onFirst, ...onSecond, ...onThird]), [])
-  assert.deepEqual(linesOf(daemon, 'task started').length, 6, 'the operator’s own tasks are not started again')
+  // A poll in the moment between making and starting a task makes the daemon try it too: then drush itself refuses.
+  for (const { nid } of [one, two]) assert.equal(sandbox.journalFile.of('start', nid).length, 1)
+  const started = linesOf(daemon, 'task started').filter(({ nid }) => nid !== one.nid && nid !== two.nid)
+  assert.equal(started.length, 6)
 })
 
 async function titleOf(nid: number): Promise<string> {
@@ -352,6 +355,8 @@ test('what a server’s verify has queued lets a login-reset go first, also afte
   assert.ok(children.length >= 2)
   const [site] = take(1, platformsOf(other).flatMap(sitesOf))
   const [login] = await queue({ object: site, type: 'login-reset' })
+  const all = children.length + 1
+  await waitForStatusOf(sandbox, 'all that waits', ({ waiting }) => waiting.count === all)
   sandbox.release('server-verified')
   for (const { nid } of [...children, ...(login ? [login] : [])]) await sandbox.waitForStatus(nid, 1, PATIENCE_MS)
   const started = linesOf(daemon, 'task started').map(({ nid }) => nid)
