@@ -4,9 +4,7 @@ import type { DaemonEvent } from '../observe/event.js'
 import type { Logger } from '../observe/logger.js'
 import { Metrics, loadPrometheus } from '../observe/metrics.js'
 import { Notifier } from '../observe/notifier.js'
-import { printable } from '../observe/printable.js'
 import type { ChildSurroundings } from '../runner/run-shell.js'
-import { describeReason } from '../scheduler/plan.js'
 import type { Clock } from './clock.js'
 import type { DaemonParts } from './daemon-parts.js'
 import { eventTask } from './event-task.js'
@@ -14,7 +12,7 @@ import { gaugesOf, waitingTasks } from './gauges.js'
 import { LateQueue } from './late-queue.js'
 import { MetricsServer, type Answer } from './metrics-server.js'
 import { OverlongRuns } from './overlong-runs.js'
-import { reasonsOf } from './status-of.js'
+import { reasonsOf, sayReason } from './status-of.js'
 import type { Role } from './status.js'
 
 /** How long a daemon that has nothing else left to do waits for its notifications to get out, in milliseconds. */
@@ -60,7 +58,7 @@ export class Observation {
       limit: () => settings().notify.queue_age,
       why: (nid) => {
         const reason = reasonsOf(parts()).get(nid)
-        return printable(reason ? describeReason(reason) : 'It starts next.')
+        return reason ? sayReason(parts())(reason) : 'It starts next.'
       },
     })
     this.#server = new MetricsServer({
