@@ -153,7 +153,7 @@ test('a task that is refused after the clock was set back is parked as ever, not
   const daemon = sandbox.startFastDaemon(1, [], { SANDBOX_CLOCK_SET: clock })
   await daemon.waitForLog('leading', { timeoutMs: PATIENCE_MS })
   sandbox.folder.writeFile('home/clock', String(-60 * MINUTE))
-  const { nid } = await refusedTask(sites[0] ?? 0)
+  const { nid } = await refusedTask(sites[3] ?? 0)
   await daemon.waitForLog((entry) => entry.msg === 'task is parked' && entry['nid'] === nid, {
     timeoutMs: PATIENCE_MS,
   })
