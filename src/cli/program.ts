@@ -119,7 +119,7 @@ export function commandTree(context: VerbContext, done: (status: number) => void
     .option('-f, --follow', 'go on with what comes, until the task has ended or Ctrl-C')
     .option('-n, --lines <number>', 'begin with so many lines of what is there', '20')
     .option('--json', 'print JSON, one object a line')
-    .addHelpText('after', example('skynet tail -f', 'what all running tasks say, as they say it; secrets are masked'))
+    .addHelpText('after', example('skynet tail -f', 'what running tasks say, as they say it; secrets masked'))
     .action(async (nid: string | undefined, options: Record<string, unknown>) => {
       const { tail } = await import('./tail/tail.js')
       done(await tail(nid, options as never, context))

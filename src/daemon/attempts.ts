@@ -4,6 +4,10 @@ const WAITS = [30_000, 2 * 60_000, 10 * 60_000, 60 * 60_000]
 /** After so many attempts of its own the task is set to error, so that it shows red in Aegir and can be retried there. */
 export const MAX_ATTEMPTS = 5
 
+function waitAfter(attempts: number): number {
+  return WAITS[attempts - 1] ?? 60 * 60_000
+}
+
 /** All attempts of a task lie within this many milliseconds; what is older need not be recalled. */
 export const RECALL = 4 * 60 * 60_000
 
@@ -31,7 +35,7 @@ export class Attempts {
       this.#parked.delete(task.nid)
       return undefined
     }
-    const parked = { ...task, attempts, until: now + (WAITS[attempts - 1] ?? 3_600_000), reason }
+    const parked = { ...task, attempts, until: now + waitAfter(attempts), reason }
     this.#parked.set(task.nid, parked)
     return parked
   }
@@ -49,9 +53,12 @@ export class Attempts {
     this.#parked.delete(nid)
   }
 
-  /** Drops what is no longer waiting. */
-  keepOnly(waiting: ReadonlyMap<number, { vid: number }>): void {
-    for (const [nid, { vid }] of this.#parked) if (waiting.get(nid)?.vid !== vid) this.#parked.delete(nid)
+  /** Drops what is no longer waiting; a clock that was set back makes no wait longer than it was meant to be. */
+  keepOnly(waiting: ReadonlyMap<number, { vid: number }>, now: number): void {
+    for (const [nid, parked] of this.#parked) {
+      if (waiting.get(nid)?.vid !== parked.vid) this.#parked.delete(nid)
+      else parked.until = Math.min(parked.until, now + waitAfter(parked.attempts))
+    }
   }
 
   parked(nid: number): Parked | undefined {

@@ -22,6 +22,8 @@ export class ClaimedElsewhere {
   /** Until when the task is left alone, in milliseconds since 1970; undefined: it is not. */
   until(task: { nid: number; vid: number }): number | undefined {
     const noted = this.#tasks.get(task.nid)
-    return noted?.vid === task.vid && noted.until > this.#clock.now() ? noted.until : undefined
+    const left = (noted?.until ?? 0) - this.#clock.now()
+    // Longer than that it can only be where somebody has set the clock back.
+    return noted?.vid === task.vid && left > 0 && left <= LEAVE_ALONE ? noted.until : undefined
   }
 }

@@ -39,7 +39,7 @@ export function gaugesOf(parts: DaemonParts, { leads, databaseUp, knowsQueue }: 
   const { keeper, clock, outage } = parts
   const tasks = knowsQueue ? waitingTasks(parts) : []
   const waiting: Record<string, number> = { ...NOBODY }
-  const reasons: ReadonlyMap<number, Reason> = tasks.length === 0 ? new Map() : reasonsOf(parts).reasons
+  const reasons: ReadonlyMap<number, Reason> = tasks.length === 0 ? new Map() : reasonsOf(parts)
   // While drush does not work only the task that it is tried with next is planned.
   const otherwise = outage.state.kind === 'out' ? 'outage' : 'next'
   for (const { nid } of tasks) {

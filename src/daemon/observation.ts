@@ -12,7 +12,7 @@ import { gaugesOf, waitingTasks } from './gauges.js'
 import { LateQueue } from './late-queue.js'
 import { MetricsServer, type Answer } from './metrics-server.js'
 import { OverlongRuns } from './overlong-runs.js'
-import { reasonsOf } from './status-of.js'
+import { reasonsOf, sayReason } from './status-of.js'
 import type { Role } from './status.js'
 
 /** How long a daemon that has nothing else left to do waits for its notifications to get out, in milliseconds. */
@@ -57,9 +57,8 @@ export class Observation {
       tell: (event) => this.tell(event),
       limit: () => settings().notify.queue_age,
       why: (nid) => {
-        const { reasons, say } = reasonsOf(parts())
-        const reason = reasons.get(nid)
-        return reason ? say(reason) : 'It starts next.'
+        const reason = reasonsOf(parts()).get(nid)
+        return reason ? sayReason(parts())(reason) : 'It starts next.'
       },
     })
     this.#server = new MetricsServer({

@@ -255,7 +255,7 @@ export class QueueLeader {
     const { reader, keeper, attempts, topology, clock } = this.#parts
     if (!this.#poll || !reader.complete) return 'done'
     // Also when nothing waits any more: a parked task that was deleted or cancelled is to leave the status.
-    attempts.keepOnly(reader.mirror.waiting)
+    attempts.keepOnly(reader.mirror.waiting, clock.now())
     if (reader.mirror.waiting.size === 0) return 'done'
     if (!(await this.#mayStart())) return 'done'
     if (keeper.active.length >= this.#parts.slots()) {

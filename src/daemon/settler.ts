@@ -49,6 +49,7 @@ export interface SettledFacts {
 export class Settler {
   readonly #options: SettlerOptions
 
+  /** By the clock that does not jump. */
   #servedSince = Number.NEGATIVE_INFINITY
 
   constructor(options: SettlerOptions) {
@@ -57,7 +58,7 @@ export class Settler {
 
   /** The database serves us from now on; what was started before may have found it gone. */
   servedAgain(): void {
-    this.#servedSince = this.#options.clock.now()
+    this.#servedSince = this.#options.clock.monotonic()
   }
 
   /**
@@ -115,9 +116,11 @@ export class Settler {
 
   /** drush left the task as it was: asks whether that can be the task's fault at all, and then drush. */
   async #notStarted(connection: DatabaseConnection, record: RunRecord): Promise<void> {
-    const { keeper, store, outage, probe } = this.#options
-    // An outage of the database lies between start and end of the run, as far as we can tell: it is told already.
-    if ((record.started_at ?? record.planned_at) < this.#servedSince) {
+    const { keeper, store, outage, probe, clock } = this.#options
+    // An outage of the database lies between start and end of the run, as far as we can tell: it is told already. Ages
+    // are compared, not times: a clock that was set back since would make an outage of every start that fails.
+    const age = clock.now() - (record.started_at ?? record.planned_at)
+    if (age > clock.monotonic() - this.#servedSince) {
       return this.#advance(connection, keeper.decide(record, 'outage'))
     }
     // The run's shell notes its pid before it runs drush, and leaves where it cannot: a full disk, as a rule.

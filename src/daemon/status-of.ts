@@ -22,15 +22,17 @@ export interface DaemonFacts {
   lastError: { at: number; message: string } | null
 }
 
-/** Why each waiting task does not start now, and in a sentence for people; one that is missing here starts next. */
-export function reasonsOf(parts: DaemonParts): {
-  reasons: ReadonlyMap<number, Reason>
-  say: (reason: Reason) => string
-} {
+/** Why each waiting task does not start now; one that is missing here starts next. */
+export function reasonsOf(parts: DaemonParts): ReadonlyMap<number, Reason> {
   const nothing = emptyTopology()
   const known = parts.topology.current ?? { topology: nothing, footprints: new Footprints(nothing) }
-  const nameOf = namesIn(known.topology)
-  return { reasons: plan(planInput(parts, known)).waiting, say: (reason) => printable(describeReason(reason, nameOf)) }
+  return plan(planInput(parts, known)).waiting
+}
+
+/** Says a reason to people: with the names of servers and platforms. */
+export function sayReason({ topology }: DaemonParts): (reason: Reason) => string {
+  const nameOf = topology.current && namesIn(topology.current.topology)
+  return (reason) => printable(describeReason(reason, nameOf))
 }
 
 export function statusOf(parts: DaemonParts, facts: DaemonFacts): Status {
@@ -40,7 +42,8 @@ export function statusOf(parts: DaemonParts, facts: DaemonFacts): Status {
   const waiting = [...reader.mirror.waiting.values()]
     .filter((task) => !keeper.find((record) => record.nid === task.nid))
     .sort((a, b) => a.changed - b.changed || a.nid - b.nid)
-  const { reasons, say } = reasonsOf(parts)
+  const reasons = reasonsOf(parts)
+  const say = sayReason(parts)
   const hindrances = conditions.list().filter(({ name }) => name !== 'paused' && name !== 'database')
   if (outage.state.kind === 'out') {
     hindrances.push({ name: 'drush', message: outage.state.reason, since: outage.state.since, fields: {} })

@@ -1,7 +1,7 @@
 import { printable } from '../observe/printable.js'
 import { recordOf } from './active-run.js'
 import type { DaemonParts } from './daemon-parts.js'
-import { reasonsOf } from './status-of.js'
+import { reasonsOf, sayReason } from './status-of.js'
 
 /** In one sentence, why an open task is not running, or that it is; undefined: it is not open, as far as we know. */
 export function whyOf(parts: DaemonParts, nid: number): string | undefined {
@@ -18,12 +18,11 @@ export function whyOf(parts: DaemonParts, nid: number): string | undefined {
   const other = foreign.all.find(({ task }) => task.nid === nid)
   if (other) return describeProcessing(other.is)
   if (!reader.mirror.waiting.has(nid)) return undefined
-  const { reasons, say } = reasonsOf(parts)
-  const reason = reasons.get(nid)
+  const reason = reasonsOf(parts).get(nid)
   if (!reason) return 'It starts next.'
   const parked = attempts.parked(nid)
   const why = parked ? ` The last attempt (${parked.attempts}): ${parked.reason}.` : ''
-  return `${say(reason)}${printable(why)}`
+  return `${sayReason(parts)(reason)}${printable(why)}`
 }
 
 function describeProcessing(is: DaemonParts['foreign']['all'][number]['is']): string {

@@ -146,3 +146,17 @@ test('tasks that never start do not keep those behind them from running', async 
     await sandbox.hostmaster.cancel(nid)
   }
 })
+
+test('a task that is refused after the clock was set back is parked as ever, not started again and again', async () => {
+  configure(sandbox)
+  const clock = sandbox.folder.writeFile('home/clock', '0')
+  const daemon = sandbox.startFastDaemon(1, [], { SANDBOX_CLOCK_SET: clock })
+  await daemon.waitForLog('leading', { timeoutMs: PATIENCE_MS })
+  sandbox.folder.writeFile('home/clock', String(-60 * MINUTE))
+  const { nid } = await refusedTask(sites[3] ?? 0)
+  await daemon.waitForLog((entry) => entry.msg === 'task is parked' && entry['nid'] === nid, {
+    timeoutMs: PATIENCE_MS,
+  })
+  assert.equal(sandbox.journalFile.of('refused', nid).length, 1)
+  await sandbox.hostmaster.cancel(nid)
+})

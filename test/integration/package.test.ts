@@ -57,13 +57,25 @@ describe('the package', { timeout: 240_000 }, () => {
   })
 
   test('every verb has a help that ends with an example', async () => {
-    for (const verb of [['queued'], ['status'], ['pause'], ['resume'], ['config', 'check'], ['config', 'show']]) {
-      const help = await skynet([...verb, '--help'])
-      assert.equal(help.code, 0, help.stderr)
-      assert.match(help.stdout, /^Example:\n {2}skynet \S/m, verb.join(' '))
-      for (const line of help.stdout.split('\n')) assert.ok(line.length <= 80, `wider than a terminal: ${line}`)
+    const verbs = await verbsOf([])
+    for (const verb of ['queued', 'status', 'plan', 'doctor', 'setup']) assert.ok(verbs.includes(verb), verb)
+    for (const verb of verbs) {
+      const below = await verbsOf([verb])
+      for (const words of below.length > 0 ? below.map((word) => [verb, word]) : [[verb]]) {
+        const help = await skynet([...words, '--help'])
+        assert.equal(help.code, 0, help.stderr)
+        assert.match(help.stdout, /^Examples?:\n {2}\S/m, words.join(' '))
+        for (const line of help.stdout.split('\n')) assert.ok(line.length <= 80, `wider than a terminal: ${line}`)
+      }
     }
   })
+
+  /** The verbs that a help names, without `help` itself. */
+  async function verbsOf(words: string[]): Promise<string[]> {
+    const { stdout } = await skynet([...words, '--help'])
+    const commands = /^Commands:\n((?: {2}.*\n?)*)/m.exec(stdout)?.[1] ?? ''
+    return [...commands.matchAll(/^ {2}([a-z][\w-]*)/gm)].flatMap(([, verb]) => (verb && verb !== 'help' ? [verb] : []))
+  }
 
   test('says nothing of a reader that has gone away', async () => {
     const command = `"$1" "$2" --help | true; "$1" "$2" --help | head -n 1`

@@ -34,7 +34,7 @@ test('attempts are those of one task, and forgotten when it got through or no lo
   attempts.count({ nid: 8, vid: 80 }, 'why', 0)
   attempts.count({ nid: 9, vid: 90 }, 'why', 0)
   attempts.forget(8)
-  attempts.keepOnly(new Map([[7, { vid: 70 }], [9, { vid: 91 }]])) // prettier-ignore
+  attempts.keepOnly(new Map([[7, { vid: 70 }], [9, { vid: 91 }]]), 0) // prettier-ignore
   assert.deepEqual(
     attempts.list().map(({ nid }) => nid),
     [7],
@@ -55,4 +55,14 @@ test('after a restart the attempts of earlier daemons are recalled: outages do n
   assert.deepEqual(attempts.list(), [
     { nid: 7, vid: 70, attempts: 2, until: 40_000 + 2 * MINUTE, reason: 'drush did not begin it' },
   ])
+})
+
+test('a clock that is set back makes no wait longer than it was meant to be', () => {
+  const attempts = new Attempts()
+  attempts.count(task, 'why', 10 * 60 * MINUTE)
+  const waiting = new Map([[7, { vid: 70 }]])
+  attempts.keepOnly(waiting, MINUTE)
+  assert.equal(attempts.parked(7)?.until, MINUTE + MINUTE / 2)
+  attempts.keepOnly(waiting, MINUTE + 1_000)
+  assert.equal(attempts.parked(7)?.until, MINUTE + MINUTE / 2, 'and the wait goes on')
 })

@@ -86,7 +86,7 @@ function parkedByHistory({ config, machine }: Examination, open: TaskRow[]) {
   )
   const attempts = new Attempts()
   attempts.recall(recent.flatMap((run) => store?.readHistory(run) ?? []).filter(isReadable))
-  attempts.keepOnly(new Map(open.filter(({ status }) => status === 0).map((task) => [task.nid, task])))
+  attempts.keepOnly(new Map(open.filter(({ status }) => status === 0).map((task) => [task.nid, task])), Date.now())
   return attempts.list()
 }
 
