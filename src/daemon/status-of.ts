@@ -1,4 +1,5 @@
 import { hostname } from 'node:os'
+import type { TaskRow } from '../hostmaster/task-queries.js'
 import { printable } from '../observe/printable.js'
 import { describeReason, plan, type Halt, type Reason } from '../scheduler/plan.js'
 import { Footprints } from '../scheduler/footprints.js'
@@ -7,10 +8,12 @@ import { recordOf } from './active-run.js'
 import type { DaemonParts } from './daemon-parts.js'
 import type { Pause } from './pause.js'
 import { planInput } from './plan-input.js'
-import type { Role, RunningStatus, Status } from './status.js'
+import { healthOf } from './status-health.js'
+import type { Role, RunningStatus, Status, WaitingGroup, WaitingStatus } from './status.js'
 
-/** How many of the waiting tasks are listed; the rest is a number. */
+/** How many of the waiting tasks are listed, and of those that wait for one reason; the rest is a number. */
 const LISTED = 20
+const LISTED_BY_REASON = 3
 
 export interface DaemonFacts {
   version: string
@@ -34,13 +37,28 @@ export function reasonsOf(parts: DaemonParts): {
 }
 
 export function statusOf(parts: DaemonParts, facts: DaemonFacts): Status {
-  const { clock, settings, reader, foreign, attempts, conditions, keeper, outage, slots } = parts
+  const status = stateOf(parts, facts)
+  return { ...status, health: healthOf(status) }
+}
+
+function stateOf(parts: DaemonParts, facts: DaemonFacts): Omit<Status, 'health'> {
+  const { clock, settings, reader, foreign, attempts, conditions, keeper, outage, durations, failures, slots } = parts
   const now = clock.now()
   const lost = conditions.get('database')
   const waiting = [...reader.mirror.waiting.values()]
     .filter((task) => !keeper.find((record) => record.nid === task.nid))
     .sort((a, b) => a.changed - b.changed || a.nid - b.nid)
   const { reasons, say } = reasonsOf(parts)
+  const waitingStatus = (task: TaskRow): WaitingStatus => {
+    const reason = reasons.get(task.nid)
+    return {
+      nid: task.nid,
+      type: printable(task.type),
+      object: printable(task.object),
+      since: task.changed * 1000,
+      reason: reason ? say(reason) : 'It starts next.',
+    }
+  }
   const hindrances = conditions.list().filter(({ name }) => name !== 'paused' && name !== 'database')
   if (outage.state.kind === 'out') {
     hindrances.push({ name: 'drush', message: outage.state.reason, since: outage.state.since, fields: {} })
@@ -81,6 +99,7 @@ export function statusOf(parts: DaemonParts, facts: DaemonFacts): Status {
         pid: child?.pid ?? null,
         since,
         age_ms: now - since,
+        usual: durations.usualDurations().get(type) ?? null,
       }
     }),
     foreign: foreign.all.flatMap(({ task, is }) =>
@@ -91,22 +110,18 @@ export function statusOf(parts: DaemonParts, facts: DaemonFacts): Status {
     stuck: foreign.all.flatMap(({ task, is }) =>
       is.kind === 'stuck' ? [{ nid: task.nid, type: printable(task.type), object: printable(task.object) }] : [],
     ),
-    parked: attempts.list().map(({ nid, attempts: count, until, reason }) => ({ nid, attempts: count, until, reason })),
+    parked: attempts.list().map(({ nid, attempts: count, until, reason }) => {
+      const { type = '', object = '' } = reader.mirror.waiting.get(nid) ?? {}
+      return { nid, type: printable(type), object: printable(object), attempts: count, until, reason }
+    }),
     waiting: {
       count: waiting.length,
       oldest_since: waiting[0] ? waiting[0].changed * 1000 : null,
-      next: waiting.slice(0, LISTED).map((task) => {
-        const reason = reasons.get(task.nid)
-        return {
-          nid: task.nid,
-          type: printable(task.type),
-          object: printable(task.object),
-          since: task.changed * 1000,
-          reason: reason ? say(reason) : 'It starts next.',
-        }
-      }),
+      by_reason: byReason(waiting, reasons, waitingStatus),
+      next: waiting.slice(0, LISTED).map(waitingStatus),
     },
     schedule: parts.schedule.view(scheduleHeld(parts, facts.role)),
+    failures: failures.list(),
     untouchable_records: [
       ...otherMachine.map(({ run }) => ({ run, reason: 'it belongs to another machine' })),
       ...unreadable,
@@ -128,4 +143,20 @@ function scheduleHalt({ lockRow, outage, draining, halt }: DaemonParts, role: Ro
   if (state.kind === 'foreign') return { kind: 'foreign-lock', holder: state.holder, until: state.until }
   if (outage.state.kind === 'out') return { kind: 'outage', what: outage.state.reason, since: outage.state.since }
   return halt()
+}
+
+function byReason(
+  waiting: readonly TaskRow[],
+  reasons: ReadonlyMap<number, Reason>,
+  waitingStatus: (task: TaskRow) => WaitingStatus,
+): WaitingGroup[] {
+  const groups = new Map<WaitingGroup['reason'], WaitingGroup>()
+  for (const task of waiting) {
+    const reason = reasons.get(task.nid)?.kind ?? 'next'
+    const group = groups.get(reason) ?? { reason, count: 0, oldest_since: task.changed * 1000, tasks: [] }
+    groups.set(reason, group)
+    group.count += 1
+    if (group.tasks.length < LISTED_BY_REASON) group.tasks.push(waitingStatus(task))
+  }
+  return [...groups.values()]
 }
