@@ -1,5 +1,7 @@
 import type { ScheduledCommand } from '../daemon/schedule/schedule-view.js'
+import { overlongFrom } from '../daemon/overlong-runs.js'
 import type { RunningStatus, Status } from '../daemon/status.js'
+import type { UsualDuration } from '../daemon/usual-durations.js'
 import { duration } from './duration.js'
 import type { Screen, Style } from './screen.js'
 import {
@@ -20,6 +22,9 @@ import type { Cell } from './table.js'
 const BAR = 20
 const SHORT_BAR = 10
 const ROOMY = 100
+
+/** No run is late before, in milliseconds. */
+const LATE = 10_000
 
 /**
  * The status as one screen for a person, line by line; no line is wider than the screen, unless a path is. Each section
@@ -105,7 +110,7 @@ function usually({ usual }: RunningStatus): Cell {
 function noteOn({ age_ms, usual, state }: RunningStatus): Cell {
   const note = STATES[state]
   if (note !== '') return note
-  if (usual === null || age_ms <= usual.p95_ms) return ''
+  if (usual === null || !isLate(age_ms, usual)) return ''
   return { text: `late: seldom over ${duration(usual.p95_ms)}`, style: styleOf(age_ms, usual) }
 }
 
@@ -116,9 +121,14 @@ const STATES: Record<RunningStatus['state'], string> = {
   ended: 'ended, being settled',
 }
 
-function styleOf(age: number, { p95_ms }: NonNullable<RunningStatus['usual']>): Style {
-  if (age <= p95_ms) return 'green'
-  return age <= 3 * p95_ms ? 'yellow' : 'red'
+function styleOf(age: number, usual: UsualDuration): Style {
+  if (age >= overlongFrom(usual)) return 'red'
+  return isLate(age, usual) ? 'yellow' : 'green'
+}
+
+/** Whether it takes longer than nearly all others did: of some seconds nobody wants to be told. */
+function isLate(age: number, { p95_ms }: UsualDuration): boolean {
+  return age > Math.max(p95_ms, LATE)
 }
 
 /** What somebody has to see to. */

@@ -1,7 +1,7 @@
 import { hostname } from 'node:os'
 import type { TaskRow } from '../hostmaster/task-queries.js'
 import { printable } from '../observe/printable.js'
-import { describeReason, plan, type Halt, type Reason } from '../scheduler/plan.js'
+import { describeReason, plan, type Halt, type PlanInput, type Reason } from '../scheduler/plan.js'
 import { Footprints } from '../scheduler/footprints.js'
 import { emptyTopology, namesIn } from '../scheduler/topology.js'
 import { recordOf } from './active-run.js'
@@ -33,7 +33,24 @@ export function reasonsOf(parts: DaemonParts): {
   const nothing = emptyTopology()
   const known = parts.topology.current ?? { topology: nothing, footprints: new Footprints(nothing) }
   const nameOf = namesIn(known.topology)
-  return { reasons: plan(planInput(parts, known)).waiting, say: (reason) => printable(describeReason(reason, nameOf)) }
+  const input = planInput(parts, known)
+  const reasons = new Map([...unplanned(parts, input), ...plan(input).waiting])
+  return { reasons, say: (reason) => printable(describeReason(reason, nameOf)) }
+}
+
+/** While drush does not work, only the tasks that it may be tried with next are planned: why the others wait. */
+function unplanned({ reader, attempts, outage }: DaemonParts, { waiting }: PlanInput): Map<number, Reason> {
+  const { state } = outage
+  if (state.kind === 'working') return new Map()
+  const planned = new Set(waiting.map(({ nid }) => nid))
+  const others = [...reader.mirror.waiting.keys()].filter((nid) => !planned.has(nid))
+  return new Map(
+    others.map((nid) => {
+      const parked = attempts.parked(nid)
+      const held = { kind: 'outage', what: state.reason, since: state.since } as const
+      return [nid, parked ? { kind: 'parked', until: parked.until } : held]
+    }),
+  )
 }
 
 export function statusOf(parts: DaemonParts, facts: DaemonFacts): Status {
