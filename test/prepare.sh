@@ -46,6 +46,7 @@ command -v php >/dev/null || packages="$packages php-cli"
 command -v php >/dev/null && php -m | grep -qx mysqli || packages="$packages php-mysql"
 command -v phpunit >/dev/null || packages="$packages phpunit"
 command -v supervisord >/dev/null || packages="$packages supervisor"
+command -v tmux >/dev/null || packages="$packages tmux"
 if [ -n "$packages" ]; then
   if [ "$(id -u)" = 0 ]; then
     as_root='env DEBIAN_FRONTEND=noninteractive'

@@ -6,7 +6,7 @@ import { sayWithoutDaemon, withDatabase } from './database-view.js'
 import { dateAndTime, parseSince } from './moment.js'
 import type { VerbContext } from './program.js'
 import { screenOf } from './screen.js'
-import { duration } from './status.js'
+import { duration } from './duration.js'
 import { tableLines, type Cell, type Column } from './table.js'
 
 export interface HistoryOptions {

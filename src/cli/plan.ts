@@ -6,7 +6,7 @@ import { namesIn } from '../scheduler/topology.js'
 import type { VerbContext } from './program.js'
 import { withQueueView } from './queue-view.js'
 import { wholeNumber } from './scale.js'
-import { duration } from './status.js'
+import { duration } from './duration.js'
 
 interface PlanOptions {
   config_file?: string

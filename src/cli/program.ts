@@ -69,8 +69,9 @@ export function commandTree(context: VerbContext, done: (status: number) => void
     .description('what the daemon is doing, and why not more')
     .addOption(configFileOption())
     .option('--json', 'print JSON')
+    .addOption(new Option('-w, --watch', 'draw it anew each second until q or Ctrl-C').conflicts('json'))
     .addHelpText('after', example('skynet status --json | jq .waiting.count', 'how many tasks wait'))
-    .addHelpText('after', '\nExit status: 0 all is well; 1 something needs attention; 69 no daemon is running')
+    .addHelpText('after', '\nExit status: 0 healthy; 1 degraded: needs attention; 69 no daemon is running')
     .action(async (options: Record<string, unknown>) => {
       const { status } = await import('./status.js')
       done(await status(options, context))

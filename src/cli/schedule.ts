@@ -12,7 +12,7 @@ import { ProcessTable } from '../runner/process-table.js'
 import { controlSocket } from './control-socket.js'
 import type { VerbContext } from './program.js'
 import { screenOf, wrap, type Screen } from './screen.js'
-import { duration } from './status.js'
+import { duration } from './duration.js'
 
 interface ScheduleOptions {
   config_file?: string

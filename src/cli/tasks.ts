@@ -7,7 +7,7 @@ import { dateAndTime, parseSince } from './moment.js'
 import type { VerbContext } from './program.js'
 import { wholeNumber } from './scale.js'
 import { screenOf } from './screen.js'
-import { duration } from './status.js'
+import { duration } from './duration.js'
 import { tableLines, type Column } from './table.js'
 import { STATE_STYLES, showTasks, type ShownTask } from './task-state.js'
 

@@ -10,7 +10,7 @@ import { controlSocket } from './control-socket.js'
 import { WITHOUT_DAEMON, withDatabase, type DatabaseView } from './database-view.js'
 import type { VerbContext } from './program.js'
 import { queueView } from './queue-view.js'
-import { duration } from './status.js'
+import { duration } from './duration.js'
 import { noSuchTask, taskNumber } from './task-number.js'
 
 interface WhyOptions {

@@ -18,6 +18,7 @@ import { DrushOutage } from './drush-outage.js'
 import { DrushWatch } from './drush-watch.js'
 import { KnownHostmasters } from './first-start.js'
 import { ForeignRuns } from './foreign-runs.js'
+import { LastFailures } from './last-failures.js'
 import { LockRowKeeper } from './lock-row-keeper.js'
 import { ModuleState } from './module-state.js'
 import { OwnPause } from './pause.js'
@@ -58,6 +59,7 @@ export function assembleParts(
   const reader = new QueueReader()
   const attempts = new Attempts()
   const bulkMarks = new BulkMarks()
+  const failures = new LastFailures(store)
   const outage = new DrushOutage(clock)
   const ownPause = new OwnPause(dir)
   const module = new ModuleState()
@@ -82,6 +84,7 @@ export function assembleParts(
   const settled = (record: RunRecord, facts: SettledFacts) => {
     forgetSettled(reader.mirror, record, facts)
     bulkMarks.runEnded(record)
+    failures.note(record, facts.givenUp ?? false)
     changed()
   }
   return {
@@ -92,6 +95,7 @@ export function assembleParts(
     reader,
     topology: new TopologyReader(),
     durations: new UsualDurations(logger),
+    failures,
     store,
     keeper,
     settler: new Settler({

@@ -6,10 +6,14 @@ import type { ControlRequest } from './control-requests.js'
 /** How long the daemon may take to answer, in milliseconds. */
 const PATIENCE = 10_000
 
-/** Asks the daemon that listens at `path`. @throws SkynetError DAEMON_UNREACHABLE, or FAILED with the daemon's words */
-export async function askDaemon(path: string, request: ControlRequest): Promise<unknown> {
+/**
+ * Asks the daemon that listens at `path`.
+ * @param signal ends the wait for an answer
+ * @throws SkynetError DAEMON_UNREACHABLE, or FAILED with the daemon's words
+ */
+export async function askDaemon(path: string, request: ControlRequest, signal?: AbortSignal): Promise<unknown> {
   const line = await new Promise<string>((resolve, reject) => {
-    const socket = connect(path)
+    const socket = connect({ path, ...(signal ? { signal } : {}) })
     let received = ''
     socket.setEncoding('utf8')
     socket.setTimeout(PATIENCE, () => socket.destroy(new Error(`no answer within ${PATIENCE / 1000} s`)))

@@ -26,21 +26,17 @@ export class ControlServer {
   }
 
   /**
-   * Listens, in the place of whoever did before; idempotent, unless `again` asks to take the place back.
+   * Listens, in the place of whoever did before; idempotent, unless `again` asks to take the place back. That is done
+   * in one step: whoever asks meanwhile is answered by the one or by the other.
    * @throws the error of listening.
    */
   async start(again = false): Promise<void> {
-    if (again) this.stop()
-    if (this.#server) return
+    if (this.#server && !again) return
     const server = createServer((socket) => this.#serve(socket))
     server.maxConnections = 32
+    this.#file = await listenAt(server, this.#path, 0o600)
+    this.#server?.close()
     this.#server = server
-    try {
-      this.#file = await listenAt(server, this.#path, 0o600)
-    } catch (error) {
-      this.#server = undefined
-      throw error
-    }
     server.unref()
   }
 

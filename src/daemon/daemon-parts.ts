@@ -13,6 +13,7 @@ import type { Clock } from './clock.js'
 import type { DrushOutage } from './drush-outage.js'
 import type { KnownHostmasters } from './first-start.js'
 import type { ForeignRuns } from './foreign-runs.js'
+import type { LastFailures } from './last-failures.js'
 import type { LockRowKeeper } from './lock-row-keeper.js'
 import type { DrushWatch } from './drush-watch.js'
 import type { ModuleState } from './module-state.js'
@@ -36,6 +37,7 @@ export interface DaemonParts {
   reader: QueueReader
   topology: TopologyReader
   durations: UsualDurations
+  failures: LastFailures
   store: RunStore
   keeper: RunKeeper
   settler: Settler

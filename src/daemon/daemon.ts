@@ -397,7 +397,7 @@ export class Daemon {
         conditions.end('fault', 'the fault has gone')
         if (this.#isLeaving()) break
         await this.#tellDrupal(connection)
-        await this.#parts.durations.step(connection, this.#parts.reader.mirror.mark, this.#parts.clock.monotonic())
+        await this.#readHistory(connection)
         this.#parts.drushWatch.probeWhenDue()
         this.#pruneWhenDue()
         this.#observation.look()
@@ -426,6 +426,13 @@ export class Daemon {
     const state = leaderState(this.#parts)
     await this.#heartbeat.beat(connection, this.#view(state))
     if (state === 'leader') await this.#heartbeat.noteRun(connection)
+  }
+
+  /** A little of it at a time: nobody waits for what the past says. */
+  async #readHistory(connection: DatabaseConnection): Promise<void> {
+    const { durations, failures, reader, clock } = this.#parts
+    await durations.step(connection, reader.mirror.mark, clock.monotonic())
+    await failures.step(connection)
   }
 
   #view(state: HeartbeatState): HeartbeatView {

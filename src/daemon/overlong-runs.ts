@@ -10,6 +10,11 @@ const LEAST_TASKS = 5
 /** No run is overlong before, in milliseconds: of a verify that takes a second, nobody wants to be told after four. */
 const LEAST_AGE = 60_000
 
+/** The age, in milliseconds, from which a run is overlong. */
+export function overlongFrom({ count, p95_ms }: UsualDuration): number {
+  return count < LEAST_TASKS ? Number.POSITIVE_INFINITY : Math.max(LEAST_AGE, TIMES * p95_ms)
+}
+
 export interface OverlongRun {
   record: RunRecord
   age: number
@@ -51,9 +56,9 @@ export class OverlongRuns {
       }
       known.set(record.run, run)
       const type = usual.get(record.type)
-      if (run.isTold || !type || type.count < LEAST_TASKS) continue
+      if (run.isTold || !type) continue
       const age = run.age + monotonic - run.at
-      if (age < Math.max(LEAST_AGE, TIMES * type.p95_ms)) continue
+      if (age < overlongFrom(type)) continue
       run.isTold = true
       overlong.push({ record, age, usual: type.p95_ms })
     }

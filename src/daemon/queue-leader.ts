@@ -65,7 +65,7 @@ export class QueueLeader {
 
   /** Takes over what earlier daemons of this state directory left. @throws DatabaseError */
   async takeOver(): Promise<void> {
-    const { keeper, logger, attempts, reader, topology, durations, settler } = this.#parts
+    const { keeper, logger, attempts, reader, topology, durations, failures, settler } = this.#parts
     reader.reconnected()
     settler.servedAgain()
     topology.forget()
@@ -73,6 +73,7 @@ export class QueueLeader {
     const adopted = keeper.adopt()
     this.#parts.schedule.takeOver()
     attempts.recall(this.#recentRuns())
+    failures.recall()
     for (const { nid, vid, run, object, type, state } of adopted) {
       logger.info({ nid, vid, run, object, type, state }, 'run adopted')
     }

@@ -1,16 +1,19 @@
 import { hostname } from 'node:os'
+import type { TaskRow } from '../hostmaster/task-queries.js'
 import { printable } from '../observe/printable.js'
-import { describeReason, plan, type Halt, type Reason } from '../scheduler/plan.js'
+import { describeReason, plan, type Halt, type PlanInput, type Reason } from '../scheduler/plan.js'
 import { Footprints } from '../scheduler/footprints.js'
 import { emptyTopology, namesIn } from '../scheduler/topology.js'
 import { recordOf } from './active-run.js'
 import type { DaemonParts } from './daemon-parts.js'
 import type { Pause } from './pause.js'
 import { planInput } from './plan-input.js'
-import type { Role, RunningStatus, Status } from './status.js'
+import { healthOf } from './status-health.js'
+import type { Role, RunningStatus, Status, WaitingGroup, WaitingStatus } from './status.js'
 
-/** How many of the waiting tasks are listed; the rest is a number. */
+/** How many of the waiting tasks are listed, and of those that wait for one reason; the rest is a number. */
 const LISTED = 20
+const LISTED_BY_REASON = 3
 
 export interface DaemonFacts {
   version: string
@@ -26,7 +29,23 @@ export interface DaemonFacts {
 export function reasonsOf(parts: DaemonParts): ReadonlyMap<number, Reason> {
   const nothing = emptyTopology()
   const known = parts.topology.current ?? { topology: nothing, footprints: new Footprints(nothing) }
-  return plan(planInput(parts, known)).waiting
+  const input = planInput(parts, known)
+  return new Map([...unplanned(parts, input), ...plan(input).waiting])
+}
+
+/** While drush does not work, only the tasks that it may be tried with next are planned: why the others wait. */
+function unplanned({ reader, attempts, outage }: DaemonParts, { waiting }: PlanInput): Map<number, Reason> {
+  const { state } = outage
+  if (state.kind === 'working') return new Map()
+  const planned = new Set(waiting.map(({ nid }) => nid))
+  const others = [...reader.mirror.waiting.keys()].filter((nid) => !planned.has(nid))
+  return new Map(
+    others.map((nid) => {
+      const parked = attempts.parked(nid)
+      const held = { kind: 'outage', what: state.reason, since: state.since } as const
+      return [nid, parked ? { kind: 'parked', until: parked.until } : held]
+    }),
+  )
 }
 
 /** Says a reason to people: with the names of servers and platforms. */
@@ -36,7 +55,12 @@ export function sayReason({ topology }: DaemonParts): (reason: Reason) => string
 }
 
 export function statusOf(parts: DaemonParts, facts: DaemonFacts): Status {
-  const { clock, settings, reader, foreign, attempts, conditions, keeper, outage, slots } = parts
+  const status = stateOf(parts, facts)
+  return { ...status, health: healthOf(status) }
+}
+
+function stateOf(parts: DaemonParts, facts: DaemonFacts): Omit<Status, 'health'> {
+  const { clock, settings, reader, foreign, attempts, conditions, keeper, outage, durations, failures, slots } = parts
   const now = clock.now()
   const lost = conditions.get('database')
   const waiting = [...reader.mirror.waiting.values()]
@@ -44,6 +68,16 @@ export function statusOf(parts: DaemonParts, facts: DaemonFacts): Status {
     .sort((a, b) => a.changed - b.changed || a.nid - b.nid)
   const reasons = reasonsOf(parts)
   const say = sayReason(parts)
+  const waitingStatus = (task: TaskRow): WaitingStatus => {
+    const reason = reasons.get(task.nid)
+    return {
+      nid: task.nid,
+      type: printable(task.type),
+      object: printable(task.object),
+      since: task.changed * 1000,
+      reason: reason ? say(reason) : 'It starts next.',
+    }
+  }
   const hindrances = conditions.list().filter(({ name }) => name !== 'paused' && name !== 'database')
   if (outage.state.kind === 'out') {
     hindrances.push({ name: 'drush', message: outage.state.reason, since: outage.state.since, fields: {} })
@@ -84,6 +118,7 @@ export function statusOf(parts: DaemonParts, facts: DaemonFacts): Status {
         pid: child?.pid ?? null,
         since,
         age_ms: now - since,
+        usual: durations.usualDurations().get(type) ?? null,
       }
     }),
     foreign: foreign.all.flatMap(({ task, is }) =>
@@ -94,22 +129,18 @@ export function statusOf(parts: DaemonParts, facts: DaemonFacts): Status {
     stuck: foreign.all.flatMap(({ task, is }) =>
       is.kind === 'stuck' ? [{ nid: task.nid, type: printable(task.type), object: printable(task.object) }] : [],
     ),
-    parked: attempts.list().map(({ nid, attempts: count, until, reason }) => ({ nid, attempts: count, until, reason })),
+    parked: attempts.list().map(({ nid, attempts: count, until, reason }) => {
+      const { type = '', object = '' } = reader.mirror.waiting.get(nid) ?? {}
+      return { nid, type: printable(type), object: printable(object), attempts: count, until, reason }
+    }),
     waiting: {
       count: waiting.length,
       oldest_since: waiting[0] ? waiting[0].changed * 1000 : null,
-      next: waiting.slice(0, LISTED).map((task) => {
-        const reason = reasons.get(task.nid)
-        return {
-          nid: task.nid,
-          type: printable(task.type),
-          object: printable(task.object),
-          since: task.changed * 1000,
-          reason: reason ? say(reason) : 'It starts next.',
-        }
-      }),
+      by_reason: byReason(waiting, reasons, waitingStatus),
+      next: waiting.slice(0, LISTED).map(waitingStatus),
     },
     schedule: parts.schedule.view(scheduleHeld(parts, facts.role)),
+    failures: failures.list(),
     untouchable_records: [
       ...otherMachine.map(({ run }) => ({ run, reason: 'it belongs to another machine' })),
       ...unreadable,
@@ -131,4 +162,20 @@ function scheduleHalt({ lockRow, outage, draining, halt }: DaemonParts, role: Ro
   if (state.kind === 'foreign') return { kind: 'foreign-lock', holder: state.holder, until: state.until }
   if (outage.state.kind === 'out') return { kind: 'outage', what: outage.state.reason, since: outage.state.since }
   return halt()
+}
+
+function byReason(
+  waiting: readonly TaskRow[],
+  reasons: ReadonlyMap<number, Reason>,
+  waitingStatus: (task: TaskRow) => WaitingStatus,
+): WaitingGroup[] {
+  const groups = new Map<WaitingGroup['reason'], WaitingGroup>()
+  for (const task of waiting) {
+    const reason = reasons.get(task.nid)?.kind ?? 'next'
+    const group = groups.get(reason) ?? { reason, count: 0, oldest_since: task.changed * 1000, tasks: [] }
+    groups.set(reason, group)
+    group.count += 1
+    if (group.tasks.length < LISTED_BY_REASON) group.tasks.push(waitingStatus(task))
+  }
+  return [...groups.values()]
 }

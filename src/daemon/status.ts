@@ -1,4 +1,7 @@
+import type { Reason } from '../scheduler/plan.js'
+import type { Failure } from './last-failures.js'
 import type { ScheduleView } from './schedule/schedule-view.js'
+import type { UsualDuration } from './usual-durations.js'
 
 /** What `skynet status --json` prints and the control socket answers; times are milliseconds since 1970. */
 export interface Status {
@@ -8,6 +11,8 @@ export interface Status {
   started_at: number
   uptime_ms: number
   role: Role
+  /** Degraded: somebody has to look; the concerns say at what. */
+  health: { state: 'healthy' | 'degraded'; concerns: string[] }
   /** Other daemons on this state directory that wait to take over. */
   standbys: { pid: number; since: number }[]
   database: { name: string; state: 'connected' | 'lost' | 'connecting'; since: number; error: string | null }
@@ -20,10 +25,12 @@ export interface Status {
   foreign: { nid: number; type: string; object: string; pid: number }[]
   /** Processing tasks without any process. */
   stuck: { nid: number; type: string; object: string }[]
-  parked: { nid: number; attempts: number; until: number; reason: string }[]
-  waiting: { count: number; oldest_since: number | null; next: WaitingStatus[] }
+  parked: { nid: number; type: string; object: string; attempts: number; until: number; reason: string }[]
+  waiting: { count: number; oldest_since: number | null; by_reason: WaitingGroup[]; next: WaitingStatus[] }
   /** What is run at its times, and how it went. */
   schedule: ScheduleView
+  /** The last runs that failed, newest first. */
+  failures: readonly Failure[]
   /** Records that are shown and never touched: of another machine, or that cannot be read. */
   untouchable_records: { run: string; reason: string }[]
   last_error: { at: number; message: string } | null
@@ -43,6 +50,18 @@ export interface RunningStatus {
   pid: number | null
   since: number
   age_ms: number
+  /** How long tasks of this type usually take; null: none of it is known to have ended. */
+  usual: UsualDuration | null
+}
+
+/** Waiting tasks that wait for the same kind of reason, groups and tasks in the order of the queue. */
+export interface WaitingGroup {
+  /** The kind of reason; `next`: nothing keeps them. */
+  reason: Reason['kind'] | 'next'
+  count: number
+  oldest_since: number
+  /** The first of them. */
+  tasks: WaitingStatus[]
 }
 
 export interface WaitingStatus {

@@ -96,7 +96,10 @@ test('a task that gets through in the end is not blamed, and status names the pa
   assert.deepEqual([parked?.nid, parked?.attempts], [nid, 1])
   assert.match(parked?.reason ?? '', /exited with status 1/)
   const { stdout, code } = await sandbox.skynet(['status'])
-  assert.match(stdout, new RegExp(`Parked: +${nid}, 1 attempt`))
+  assert.match(
+    stdout,
+    new RegExp(`Parked: +${nid} verify \\S+, 1 attempt, again in \\d+ s: drush exited with status 1`),
+  )
   assert.equal(code, 1, 'an operator should see to it')
 
   daemon.kill('SIGTERM')

@@ -7,6 +7,7 @@ import type { CheckResult } from '../../src/cli/doctor/check.js'
 import { asAccount } from '../sandbox/account.js'
 import type { DaemonProcess } from '../sandbox/daemon-process.js'
 import { HealthyMachine, type MadeUp } from '../sandbox/healthy-machine.js'
+import { assertFitsSchema } from '../sandbox/json-schema.js'
 import { PATIENCE_MS, startLeader, waitForStatusOf } from '../sandbox/leader.js'
 import { RunRecords } from '../sandbox/run-records.js'
 import { Sandbox } from '../sandbox/sandbox.js'
@@ -30,7 +31,9 @@ interface Report {
 
 async function examine(madeUp: Partial<MadeUp> = {}, options: Record<string, unknown> = {}): Promise<Report> {
   const { stdout, code } = await machine.doctor(madeUp, { json: true, ...options })
-  return { code, ...(JSON.parse(stdout) as Omit<Report, 'code'>) }
+  const report = JSON.parse(stdout) as Omit<Report, 'code'>
+  assertFitsSchema('doctor', report)
+  return { code, ...report }
 }
 
 const bad = ({ checks }: Report) => checks.filter(({ status }) => status === 'warn' || status === 'fail')

@@ -83,6 +83,12 @@ async function outage(reason: RegExp, begin: () => void, end: () => void): Promi
   assert.match(status.hindrances.find(({ name }) => name === 'drush')?.message ?? '', reason)
   // The runs that were started before it was known are settled; the second probe is two seconds after the first.
   await sandbox.waitFor(async () => (await readStatus(sandbox)).running.length === 0, { what: 'no run' })
+  const { waiting } = await readStatus(sandbox)
+  assert.deepEqual(
+    waiting.by_reason.map(({ reason, count }) => [reason, count]),
+    [['outage', WAITING]],
+    'those that were tried as well',
+  )
   const started = linesOf(daemon, 'task started').length
   assert.ok(started <= 4, `${started} were started`)
   await sandbox.waitFor(() => Date.now() > Date.parse(String(warned.time)) + 1_500, { what: 'the first probe' })

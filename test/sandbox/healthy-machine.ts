@@ -155,7 +155,7 @@ export class HealthyMachine {
     const { folder, install } = this.sandbox
     const child = spawn(install.node, ['--input-type=module', '-e', DOCTOR], {
       cwd: this.sandbox.home,
-      env: { ...this.sandbox.environment, DOCTOR_DIST: join(install.root, 'dist') },
+      env: { ...this.sandbox.environment, DOCTOR_DIST: join(install.root, 'dist'), COLUMNS: '80' },
       stdio: ['pipe', 'pipe', 'inherit'],
       ...asAccount(folder.account),
     })

@@ -1,6 +1,6 @@
 import { lstatSync } from 'node:fs'
 import { join } from 'node:path'
-import { Attempts, RECALL } from '../../daemon/attempts.js'
+import { Attempts, RECALL, type Parked } from '../../daemon/attempts.js'
 import { OwnPause } from '../../daemon/pause.js'
 import { claimOrigin, parseClaim } from '../../daemon/run-claim.js'
 import { findWork, livingProcess } from '../../daemon/task-work.js'
@@ -68,7 +68,8 @@ async function workSources({ config, connection, machine: { processes } }: Exami
 }
 
 async function parkedTasks(exam: Examination, open: () => Promise<TaskRow[]>): Promise<Finding> {
-  const parked = exam.daemon?.parked ?? parkedByHistory(exam, await open())
+  const parked: Pick<Parked, 'nid' | 'attempts' | 'reason'>[] =
+    exam.daemon?.parked ?? parkedByHistory(exam, await open())
   if (parked.length === 0) return pass('drush gets to every task')
   const [first] = parked
   const list = named(parked, ({ nid, attempts }) => `${nid} (${attempts} ${attempts === 1 ? 'attempt' : 'attempts'})`)
@@ -156,6 +157,6 @@ function describeTask({ nid, type, object }: TaskRow): string {
 }
 
 function named<Item>(items: Item[], name: (item: Item) => string): string {
-  const names = items.slice(0, NAMED).map(name)
+  const names = items.slice(0, NAMED).map((item) => name(item))
   return names.join(', ') + (items.length > NAMED ? ` and ${items.length - NAMED} more` : '')
 }

@@ -9,7 +9,7 @@ import { ProcessTable } from '../../runner/process-table.js'
 import { taskOfRunName } from '../../runner/run-record.js'
 import { isReadable, type RunStore } from '../../runner/run-store.js'
 import { showTask } from '../task-state.js'
-import { duration } from '../status.js'
+import { duration } from '../duration.js'
 import { OutputFollower } from './output-follower.js'
 import { logLine, outputLine, skynetLine, type TailLine } from './tail-line.js'
 
