@@ -3,13 +3,13 @@ import { askDaemon } from '../daemon/control-client.js'
 import { readTaskEnd, type TaskEnd } from '../hostmaster/task-history.js'
 import { TASK_STATUS } from '../hostmaster/task.js'
 import { printable } from '../observe/printable.js'
-import { redact } from '../runner/run-output.js'
 import { describeReason, plan } from '../scheduler/plan.js'
 import { namesIn } from '../scheduler/topology.js'
 import { controlSocket } from './control-socket.js'
 import { WITHOUT_DAEMON, withDatabase, type DatabaseView } from './database-view.js'
 import type { VerbContext } from './program.js'
 import { queueView } from './queue-view.js'
+import { shownLines } from './shown-text.js'
 import { duration } from './status.js'
 import { noSuchTask, taskNumber } from './task-number.js'
 
@@ -66,6 +66,6 @@ function describeEnd({ status, executed, delta, error }: TaskEnd): string {
   if (executed === null) return `It was ${status === 3 ? 'cancelled' : 'ended'} before it was started.`
   const at = new Date(executed * 1000).toISOString()
   const took = delta === null ? '' : `, after ${duration(delta * 1000)}`
-  const because = error === null ? '' : `: ${printable(redact(error))}`
+  const because = error === null ? '' : `: ${printable(shownLines(error).join(' '))}`
   return `It was started at ${at} and ended ${OUTCOMES[status ?? Number.NaN] ?? `with the unknown status ${status}`}${took}${because}`
 }

@@ -85,6 +85,14 @@ export async function readObjectNids(connection: DatabaseConnection, name: strin
   return rows.map(({ nid }) => nid)
 }
 
+/** Context names of sites, platforms and servers, in their order, at most `limit`. @throws DatabaseError */
+export async function readObjectNames(connection: DatabaseConnection, limit: number): Promise<string[]> {
+  const rows = await connection.rows<{ name: string }>(
+    `SELECT c.name FROM hosting_context c ORDER BY c.name LIMIT ${Math.max(0, Math.floor(limit))}`,
+  )
+  return rows.map(({ name }) => name)
+}
+
 /** So many started tasks of a type waited and took so long, and ended with this status. */
 export interface TaskCount {
   type: string

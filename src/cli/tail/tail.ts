@@ -125,7 +125,6 @@ class TailSession {
 
   /** Shows what is there already. */
   async #begin(view: DatabaseView): Promise<void> {
-    sayWithoutDaemon(view)
     const { connection, config } = view
     const { dir } = config.state
     let store = openRunStore(dir)
@@ -134,11 +133,13 @@ class TailSession {
     if (this.#nid !== undefined) {
       const [task] = await readTaskList(connection, { nids: [this.#nid] }, 1)
       if (!task) throw noSuchTask(this.#nid)
+      sayWithoutDaemon(view)
       await this.#reader.show(await follower.add(connection, task, this.#lines))
     } else {
       const surroundings = { database: config.database.db, stateDirectory: dir, store: find }
       this.#running = new RunningTasks(surroundings, () => performance.now())
       const tasks = await this.#running.find(connection, [])
+      sayWithoutDaemon(view)
       for (const task of tasks) await this.#reader.show(await follower.add(connection, task, this.#lines))
       if (tasks.length === 0) process.stderr.write('No task is being run.\n')
     }
