@@ -46,6 +46,8 @@ command -v php >/dev/null || packages="$packages php-cli"
 command -v php >/dev/null && php -m | grep -qx mysqli || packages="$packages php-mysql"
 command -v phpunit >/dev/null || packages="$packages phpunit"
 command -v supervisord >/dev/null || packages="$packages supervisor"
+command -v zsh >/dev/null || packages="$packages zsh"
+command -v fish >/dev/null || packages="$packages fish"
 if [ -n "$packages" ]; then
   if [ "$(id -u)" = 0 ]; then
     as_root='env DEBIAN_FRONTEND=noninteractive'
