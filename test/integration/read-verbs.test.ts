@@ -18,6 +18,8 @@ const RESET_LINK = 'https://blog.example.com/user/reset/1/1795214768/kQ2s_secret
 let sandbox: Sandbox
 let blog: number
 let shop: number
+/** Of a failed task and a stuck one. */
+let nids: [failed: string, stuck: string]
 
 before(async () => {
   sandbox = await Sandbox.create()
@@ -47,7 +49,7 @@ before(async () => {
       ['success', 'Changed permissions of sites/blog.example.com to 755', 4],
     ],
   })
-  await pastTask(hostmaster, {
+  const failed = await pastTask(hostmaster, {
     object: shop,
     type: 'migrate',
     queued: THEN + 60,
@@ -75,7 +77,14 @@ before(async () => {
     status: 3,
     log: [['warning', 'Task was cancelled.']],
   })
-  await pastTask(hostmaster, { object: platform, type: 'verify', queued: THEN + 240, waited: 1, status: -1 })
+  const stuck = await pastTask(hostmaster, {
+    object: platform,
+    type: 'verify',
+    queued: THEN + 240,
+    waited: 1,
+    status: -1,
+  })
+  nids = [String(failed.nid), String(stuck.nid)]
 })
 after(() => sandbox.close())
 
@@ -87,10 +96,6 @@ async function says(args: string[], env: Record<string, string> = {}): Promise<{
 
 async function listed(args: string[]): Promise<ShownTask[]> {
   return parseLines('tasks', (await says(['tasks', '--json', ...args])).stdout)
-}
-
-async function nidOf(...args: string[]): Promise<string> {
-  return String((await listed([...args, '-n', '1']))[0]?.nid)
 }
 
 async function detailsOf(nid: number | string): Promise<TaskDetails> {
@@ -109,32 +114,42 @@ describe('without a daemon', () => {
       )
 
     test(`tasks, show and history fit ${width} columns`, async () => {
-      const list = await says(['tasks'], env)
+      const [failedNid, stuckNid] = nids
+      const [list, failed, stuck, past] = await Promise.all([
+        says(['tasks'], env),
+        says(['show', failedNid], env),
+        says(['show', stuckNid], env),
+        says(['history', '--since', '2026-11-20'], env),
+      ])
       assertGolden(`tasks-${width}`, list.stdout)
-      assertFits(list.stdout)
-      assert.equal(list.stderr, OFF)
-      const failed = await says(['show', await nidOf('--type', 'migrate')], env)
       assertGolden(`show-failed-${width}`, failed.stdout)
-      assert.equal(failed.stderr, OFF)
-      assertGolden(`show-stuck-${width}`, (await says(['show', await nidOf('--status', 'processing')], env)).stdout)
-      const past = await says(['history', '--since', '2026-11-20'], env)
+      assertGolden(`show-stuck-${width}`, stuck.stdout)
       assertGolden(`history-${width}`, past.stdout)
+      assertFits(list.stdout)
       assertFits(past.stdout)
-      assert.equal(past.stderr, OFF)
+      assert.deepEqual(
+        [list, failed, stuck, past].map(({ stderr }) => stderr),
+        [OFF, OFF, OFF, OFF],
+      )
     })
   }
 
   test('tasks filters by status, object, type and time, and says when there are more', async () => {
     const types = async (...args: string[]) => (await listed(args)).map(({ type }) => type)
-    assert.deepEqual(await types('--status', 'error'), ['migrate'])
-    assert.deepEqual(await types('--status', 'warning', 'success', '--object', 'blog.example.com'), [
-      'delete',
-      'verify',
-    ])
-    assert.deepEqual(await types('--object', '@blog.example.com', '--type', 'verify'), ['verify'])
-    assert.deepEqual(await types('--since', '2026-11-20T22:48Z', '--type', 'backup'), ['backup'])
-    assert.deepEqual(await types('--since', '2026-11-20T22:49Z', '--type', 'backup'), [])
-    assert.deepEqual(await types('--status', 'queued'), [])
+    const asked: [string[], string[]][] = [
+      [['--status', 'error'], ['migrate']],
+      [
+        ['--status', 'warning', 'success', '--object', 'blog.example.com'],
+        ['delete', 'verify'],
+      ],
+      [['--object', '@blog.example.com', '--type', 'verify'], ['verify']],
+      [['--since', '2026-11-20T22:48Z', '--type', 'backup'], ['backup']],
+      [['--since', '2026-11-20T22:49Z', '--type', 'backup'], []],
+      [['--status', 'queued'], []],
+    ]
+    await Promise.all(
+      asked.map(async ([args, expected]) => assert.deepEqual(await types(...args), expected, args.join(' '))),
+    )
     const two = await says(['tasks', '-n', '2'])
     assert.equal(two.stdout.split('\n').length, 4)
     assert.equal(two.stderr, `${OFF}These are the latest 2; more with --limit, or --since.\n`)
@@ -160,7 +175,7 @@ describe('without a daemon', () => {
   })
 
   test('show masks what is secret, in arguments, log and JSON', async () => {
-    const nid = await nidOf('--type', 'migrate')
+    const [nid] = nids
     for (const args of [[], ['--json']]) {
       const { stdout } = await says(['show', nid, ...args])
       assert.doesNotMatch(stdout, new RegExp(`${PASSWORD}|secret-hash`))
@@ -219,12 +234,14 @@ describe('without a daemon', () => {
       [['tail', '-n', 'many'], 2, /is not the number of lines/],
       [['history', '--since', 'x'], 2, /is no point of time/],
     ]
-    for (const [args, code, message] of cases) {
-      const result = await sandbox.skynet(args)
-      assert.equal(result.code, code, args.join(' '))
-      assert.match(result.stderr, message)
-      assert.equal(result.stdout, '')
-    }
+    await Promise.all(
+      cases.map(async ([args, code, message]) => {
+        const result = await sandbox.skynet(args)
+        assert.equal(result.code, code, args.join(' '))
+        assert.match(result.stderr, message)
+        assert.equal(result.stdout, '')
+      }),
+    )
     sandbox.writeConfig({ database: { ...sandbox.databaseSection(), port: 1 } })
     for (const verb of [['tasks'], ['show', '1'], ['tail'], ['history']]) {
       const result = await sandbox.skynet(verb)
@@ -235,7 +252,7 @@ describe('without a daemon', () => {
   })
 
   test('a screen that cannot have colours gets none, whatever type a log row has', async () => {
-    const { stdout } = await says(['tail', await nidOf('--type', 'migrate')])
+    const { stdout } = await says(['tail', nids[0]])
     assert.equal(stdout.includes('\u001b'), false)
   })
 })

@@ -1,12 +1,10 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import type { TailLine } from '../../src/cli/tail/tail-line.js'
-import type { FollowedVerb } from '../sandbox/followed-verb.js'
-import { assertFitsSchema } from '../sandbox/json-schema.js'
 import { PATIENCE_MS, configure, startLeader, stopDaemon } from '../sandbox/leader.js'
 import { Proxy } from '../sandbox/proxy.js'
 import { Sandbox } from '../sandbox/sandbox.js'
 import { makeSites } from '../sandbox/sites.js'
+import { seenBy } from '../sandbox/tail-lines.js'
 
 let sandbox: Sandbox
 let sites: number[]
@@ -21,114 +19,6 @@ after(() => sandbox.close())
 async function queue(site: number | undefined, args: Record<string, string>): Promise<number> {
   return (await sandbox.hostmaster.queueTask({ object: site ?? 0, type: 'verify', arguments: args })).nid
 }
-
-/** A line of `--json`, and when it came. */
-type Seen = TailLine & { at: number }
-
-const parsed = new WeakMap<FollowedVerb, Seen[]>()
-
-function seenBy(tail: FollowedVerb): Seen[] {
-  const seen = parsed.get(tail) ?? []
-  parsed.set(tail, seen)
-  for (const { text, at } of tail.said.slice(seen.length)) {
-    const line = JSON.parse(text) as TailLine
-    assertFitsSchema('tail', line)
-    seen.push({ ...line, at })
-  }
-  return seen
-}
-
-function hasEnded(nid: number): (tail: FollowedVerb) => boolean {
-  return (tail) => seenBy(tail).some((line) => line.nid === nid && line.text.startsWith('ended with'))
-}
-
-/** How late this machine is by itself: the longest that a timer of ours was late while `work` was done. */
-async function lateness(work: () => Promise<unknown>): Promise<number> {
-  let last = performance.now()
-  let longest = 0
-  const timer = setInterval(() => {
-    const now = performance.now()
-    longest = Math.max(longest, now - last - 10)
-    last = now
-  }, 10)
-  try {
-    await work()
-    return longest
-  } finally {
-    clearInterval(timer)
-  }
-}
-
-test('of three parallel tasks every line comes once, in order, within 200 ms, through a restart of the daemon', async (t) => {
-  const first = await startLeader(sandbox)
-  t.after(() => first.kill())
-  const tail = sandbox.followSkynet(['tail', '-f', '--json'])
-  t.after(() => tail.kill())
-  await tail.waitUntil(({ stderr }) => stderr.includes('No task is being run.\n'), 'tail to be ready')
-  const rows = 80
-  const nids: number[] = []
-  const late = await lateness(async () => {
-    for (const site of sites) {
-      const args = {
-        sandbox_log: String(rows),
-        sandbox_log_every_ms: '50',
-        sandbox_log_stamp: '1',
-        sandbox_until: 'go',
-      }
-      nids.push(await queue(site, args))
-    }
-    const hasBegun = (nid: number) => seenBy(tail).some((line) => line.nid === nid && line.source === 'output')
-    await tail.waitUntil(() => nids.every(hasBegun), 'output of all three')
-    first.kill('SIGKILL')
-    await first.exited
-    const lastRow = (nid: number, source: TailLine['source']) =>
-      seenBy(tail).some((line) => line.nid === nid && line.source === source && line.text.startsWith(`Line ${rows} `))
-    await tail.waitUntil(() => nids.every((nid) => lastRow(nid, 'log') && lastRow(nid, 'output')), 'the last rows')
-  })
-  const second = await startLeader(sandbox)
-  t.after(() => second.kill())
-  sandbox.release('go')
-  await tail.waitUntil((verb) => nids.every((nid) => hasEnded(nid)(verb)), 'the ends of all three')
-  // One that comes and goes between two looks.
-  const quick = await queue(sites[0], { sandbox_log: '3', sandbox_print: 'printed, without a line end' })
-  await tail.waitUntil(hasEnded(quick), 'the end of the quick one')
-
-  const seen = seenBy(tail)
-  for (const nid of [...nids, quick]) {
-    const ofTask = seen.filter((line) => line.nid === nid)
-    const log = ofTask.filter(({ source }) => source === 'log')
-    const written = await sandbox.hostmaster.log(nid)
-    assert.deepEqual(
-      log.map(({ log_type, text }) => [log_type, text]),
-      written.map(({ type, message }) => [type, message]),
-    )
-    assert.match(ofTask.at(-1)?.text ?? '', /^ended with success after \d+ s$/)
-    assert.equal(ofTask.filter(({ source }) => source === 'skynet').length, 1)
-  }
-  for (const nid of nids) {
-    const stamped = seen.filter(({ nid: its, text }) => its === nid && text.startsWith('Line '))
-    for (const source of ['log', 'output']) {
-      const numbers = stamped.filter((line) => line.source === source).map(({ text }) => Number(text.split(' ')[1]))
-      assert.deepEqual(
-        numbers,
-        Array.from({ length: rows }, (_, index) => index + 1),
-        `${source} of task ${nid}`,
-      )
-    }
-    const delays = stamped.map(({ text, at }) => at - 1000 * Number(text.split(' at ')[1]))
-    const longest = Math.max(...delays)
-    t.diagnostic(`task ${nid}: at most ${Math.round(longest)} ms late, the machine itself ${Math.round(late)} ms`)
-    assert.ok(longest <= 200 + late, `${longest} ms late, while the machine itself was late by ${late} ms`)
-  }
-  const printed = seen.filter(({ nid, source }) => nid === quick && source === 'output')
-  assert.deepEqual(
-    printed.map(({ text }) => text),
-    ['printed, without a line end'],
-  )
-  tail.kill('SIGINT')
-  assert.deepEqual(await tail.exited, { code: 0, signal: null })
-  await stopDaemon(second)
-})
 
 test('one task is followed from the queue to its end, through a lost database, and then the verb leaves', async (t) => {
   const { host, port } = sandbox.database

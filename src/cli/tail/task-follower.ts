@@ -87,7 +87,9 @@ export class TaskFollower {
 
   /** What has come since the last turn, and who has left. @throws DatabaseError; then nothing is lost, ask again. */
   async turn(connection: DatabaseConnection): Promise<{ lines: TailLine[]; left: LeftTask[] }> {
-    // First the statuses, then the rows: what was final before the rows were read has no further ones.
+    // First the runs: a task that is queued still after its run has gone was not got to by it. Then the statuses, then
+    // the rows: what was final before the rows were read has no further ones.
+    const withRun = new Set((this.#store()?.names() ?? []).map((name) => taskOfRunName(name)?.nid))
     const current = new Map<number, ListedTask>()
     for (const task of await readTaskList(connection, { nids: this.nids }, this.#followed.size)) {
       current.set(task.nid, task)
@@ -95,7 +97,7 @@ export class TaskFollower {
     }
     const ending = new Map<number, Leaving>()
     for (const followed of this.#followed.values()) {
-      const how = this.#endOf(followed, current.get(followed.nid))
+      const how = this.#endOf(current.get(followed.nid), withRun)
       if (how) ending.set(followed.nid, how)
     }
     const lines = await this.#newRows(connection)
@@ -132,14 +134,13 @@ export class TaskFollower {
     if (followed && !followed.cursors.some((cursor) => cursor.vid === vid)) followed.cursors.push({ vid, lid: 0 })
   }
 
-  #endOf({ nid }: Followed, task: ListedTask | undefined): Leaving | undefined {
+  #endOf(task: ListedTask | undefined, withRun: ReadonlySet<number | undefined>): Leaving | undefined {
     if (!task) return 'deleted'
-    if (task.status === TASK_STATUS.processing) return undefined
+    const { nid, status } = task
+    if (status === TASK_STATUS.processing) return undefined
+    if (status === TASK_STATUS.queued) return withRun.has(nid) || this.#awaitsStart ? undefined : 'still queued'
     const store = this.#store()
     const records = (store?.list() ?? []).filter(isReadable).filter((record) => record.nid === nid)
-    if (task.status === TASK_STATUS.queued) {
-      return records.length > 0 || this.#awaitsStart ? undefined : 'still queued'
-    }
     const isAlive = store && records.some((record) => livingProcess(record, store, this.#processes) !== undefined)
     return isAlive ? undefined : 'ended'
   }
