@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { SkynetError } from '../config/skynet-error.js'
 import { askDaemon } from '../daemon/control-client.js'
 import { readTaskEnd, type TaskEnd } from '../hostmaster/task-history.js'
@@ -33,7 +34,7 @@ export async function why(text: string, options: WhyOptions, context: VerbContex
 }
 
 /** What the daemon says of an open task; null: it does not run, or does not know the task as an open one. */
-export async function sentenceOfDaemon(socket: string, nid: number): Promise<string | null> {
+async function sentenceOfDaemon(socket: string, nid: number): Promise<string | null> {
   try {
     return ((await askDaemon(socket, { verb: 'why', nid })) as { sentence: string | null }).sentence
   } catch (error) {
@@ -42,8 +43,14 @@ export async function sentenceOfDaemon(socket: string, nid: number): Promise<str
   }
 }
 
+/** The sentence of a verb that has opened the database already. */
+export async function whyOf(view: DatabaseView, nid: number): Promise<string> {
+  const socket = join(view.config.state.dir, 'control.sock')
+  return (view.status && (await sentenceOfDaemon(socket, nid))) ?? (await explain(view, nid)).sentence
+}
+
 /** What the database says of a task; open is one that waits or is being run. */
-export async function explain(view: DatabaseView, nid: number): Promise<{ sentence: string; isOpen: boolean }> {
+async function explain(view: DatabaseView, nid: number): Promise<{ sentence: string; isOpen: boolean }> {
   const end = await readTaskEnd(view.connection, nid)
   if (!end) throw noSuchTask(nid)
   if (end.status !== TASK_STATUS.queued && end.status !== TASK_STATUS.processing) {

@@ -37,7 +37,7 @@ test('one task is followed from the queue to its end, through a lost database, a
   })
   const tail = sandbox.followSkynet(['tail', String(nid), '-f', '--json', '-c', file])
   t.after(() => tail.kill())
-  await tail.waitUntil(({ stderr }) => stderr.includes('The daemon does not run'), 'tail to be ready')
+  await tail.waitUntil(({ stderr }) => stderr.endsWith('\nIt could start now.\n'), 'tail to say why the task waits')
   const daemon = await startLeader(sandbox)
   t.after(() => daemon.kill())
   await tail.waitUntil(({ said }) => said.length > 4, 'the first lines')
@@ -83,6 +83,24 @@ test('a tail that nobody reads any more ends, and one that is not to follow show
   assert.match(killed.stdout, /error {5}Skynet: drush was ended by signal KILL[^]*skynet {4}ended with error\n$/)
   const none = await sandbox.skynet(['tail'])
   assert.deepEqual([none.code, none.stdout, none.stderr], [0, '', 'No task is being run.\n'])
+
+  const all = sandbox.followSkynet(['tail', '-f', '--json'])
+  t.after(() => all.kill())
+  await all.waitUntil(({ stderr }) => stderr.includes('No task is being run.'), 'tail to be ready')
+  const { nid: refused } = await sandbox.hostmaster.transaction(async (connection) => {
+    const task = await sandbox.hostmaster.queueTaskWithin(connection, { object: sites[1] ?? 0, type: 'verify' })
+    // Before the daemon can see it.
+    sandbox.configureDrush({ refuse_nids: [task.nid] })
+    return task
+  })
+  await all.waitUntil((verb) => seenBy(verb).some(({ source }) => source === 'skynet'), 'the end of the attempt')
+  assert.deepEqual(
+    seenBy(all).map(({ nid: its, source, text }) => [its, source, text.replace(/ +/g, ' ')]),
+    [
+      [refused, 'output', 'This task cannot be started [error]'],
+      [refused, 'skynet', 'drush did not get to the task: it is queued still'],
+    ],
+  )
   await stopDaemon(daemon)
 })
 
