@@ -47,6 +47,8 @@ command -v php >/dev/null && php -m | grep -qx mysqli || packages="$packages php
 command -v phpunit >/dev/null || packages="$packages phpunit"
 command -v supervisord >/dev/null || packages="$packages supervisor"
 command -v tmux >/dev/null || packages="$packages tmux"
+command -v zsh >/dev/null || packages="$packages zsh"
+command -v fish >/dev/null || packages="$packages fish"
 if [ -n "$packages" ]; then
   if [ "$(id -u)" = 0 ]; then
     as_root='env DEBIAN_FRONTEND=noninteractive'

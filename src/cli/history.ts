@@ -32,14 +32,23 @@ export interface TypeHistory {
   running: Spread
 }
 
+/** What `skynet history --json` prints; times are milliseconds since 1970. */
+export interface HistoryAnswer {
+  since: number
+  until: number
+  types: TypeHistory[]
+  /** Of all types together, called `all`; null where no task was started. */
+  all: TypeHistory | null
+}
+
 const COLUMNS: Column[] = [
   { title: 'TYPE', shrinkTo: 8 },
   { title: 'TASKS', align: 'right' },
   { title: 'FAILED', align: 'right' },
   { title: 'WAITED median', align: 'right' },
-  { title: '95 %', align: 'right' },
+  { title: 'WAITED 95 %', align: 'right' },
   { title: 'TOOK median', align: 'right' },
-  { title: '95 %', align: 'right' },
+  { title: 'TOOK 95 %', align: 'right' },
 ]
 
 /** `skynet history`: how many tasks of each type there were, and how long they waited and took. @throws SkynetError */
@@ -52,7 +61,8 @@ export async function history(options: HistoryOptions, context: VerbContext): Pr
     const [total] = historyByType(counts.map((count) => ({ ...count, type: 'all' })))
     sayWithoutDaemon(view)
     if (options.json) {
-      process.stdout.write(`${JSON.stringify({ since, until: now, types, all: total ?? null }, null, 2)}\n`)
+      const answer: HistoryAnswer = { since: Math.round(since), until: now, types, all: total ?? null }
+      process.stdout.write(`${JSON.stringify(answer, null, 2)}\n`)
     } else if (!total) {
       process.stderr.write(`No task was started since ${dateAndTime(since)}.\n`)
     } else {

@@ -1,4 +1,4 @@
-import { Command, CommanderError, Option } from 'commander'
+import { Argument, Command, CommanderError, Option } from 'commander'
 import type { ConfigVerbOptions, VerbIo } from './config-check.js'
 import { SkynetError } from '../config/skynet-error.js'
 
@@ -244,6 +244,27 @@ export function commandTree(context: VerbContext, done: (status: number) => void
     .action(async (options: Record<string, unknown>) => {
       const { schedule } = await import('./schedule.js')
       done(await schedule(options, context))
+    })
+
+  program
+    .command('completion')
+    .description('print a script that lets a shell complete verbs, options and nids')
+    .addArgument(new Argument('<shell>', 'which shell').choices(['bash', 'zsh', 'fish']))
+    .addHelpText('after', example('source <(skynet completion bash)', 'in ~/.bashrc; for zsh likewise in ~/.zshrc'))
+    .addHelpText('after', example('skynet completion fish > ~/.config/fish/completions/skynet.fish', 'for fish'))
+    .action(async (shell: string) => {
+      const { completion } = await import('./completion/completion.js')
+      completion(shell as never, program)
+      done(0)
+    })
+
+  program
+    .command('candidates <kind> <verb>', { hidden: true })
+    .description('for the completion scripts: what of this kind there is for the verb')
+    .addOption(configFileOption())
+    .action(async (kind: string, verb: string, options: Record<string, unknown>) => {
+      const { candidates } = await import('./completion/candidates.js')
+      done(await candidates(kind as never, verb, options, context))
     })
 
   const config = program.command('config').description('the configuration').exitOverride()

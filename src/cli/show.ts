@@ -1,5 +1,4 @@
 import { existsSync } from 'node:fs'
-import { join } from 'node:path'
 import { readTaskArguments, readTaskRevisions } from '../hostmaster/task-details.js'
 import { readTaskList } from '../hostmaster/task-list.js'
 import { readLogEnd } from '../hostmaster/task-log.js'
@@ -11,15 +10,15 @@ import { dateAndTime } from './moment.js'
 import type { VerbContext } from './program.js'
 import { wholeNumber } from './scale.js'
 import { screenOf, wrap, type Screen } from './screen.js'
-import { shownArgument } from './shown-text.js'
 import { duration } from './duration.js'
+import { LineMasker, shownArgument } from './shown-text.js'
 import { tableLines, type Column } from './table.js'
 import { lastOutputLines } from './tail/output-follower.js'
-import { TailPrinter, logLine, outputLine, type TailLine } from './tail/tail-line.js'
+import { TailPrinter, logLine, type TailLine } from './tail/tail-line.js'
 import { noSuchTask, taskNumber } from './task-number.js'
 import { recordsOf, runsOf, type ShownRun } from './task-runs.js'
 import { STATE_STYLES, showTasks, type ShownTask } from './task-state.js'
-import { explain, sentenceOfDaemon } from './why.js'
+import { whyOf } from './why.js'
 
 export interface ShowOptions {
   config_file?: string
@@ -65,35 +64,33 @@ export async function show(text: string, options: ShowOptions, context: VerbCont
 }
 
 async function detailsOf(view: DatabaseView, nid: number, lines: number): Promise<TaskDetails> {
-  const { connection, config, status } = view
+  const { connection, config } = view
   const { dir } = config.state
   const found = await readTaskList(connection, { nids: [nid] }, 1)
   const [task] = await showTasks(connection, dir, found, Date.now())
   if (!task) throw noSuchTask(nid)
-  const fromDaemon = status ? await sentenceOfDaemon(join(dir, 'control.sock'), nid) : null
   const store = openRunStore(dir)
   const records = recordsOf(store, nid)
   const rows = await readLogEnd(connection, task.vid, lines)
   const args = await readTaskArguments(connection, task.vid)
   return {
     ...task,
-    why: fromDaemon ?? (await explain(view, nid)).sentence,
+    why: await whyOf(view, nid),
     arguments: Object.fromEntries(args.map(({ name, value }) => [printable(name), shownArgument(name, value)])),
     runs: runsOf(await readTaskRevisions(connection, nid), records),
     log: rows.map((row) => {
       const { log_type, time, text } = logLine(task, row)
       return { log_type, time, text }
     }),
-    output: store
-      ? endOfOutput(store, records.at(-1)?.run, lines).map((line) => outputLine(task, line, null).text)
-      : [],
+    output: store ? endOfOutput(store, records.at(-1)?.run, lines) : [],
   }
 }
 
 function endOfOutput(store: RunStore, run: string | undefined, lines: number): string[] {
   if (run === undefined) return []
   const file = [store.outputFile(run), store.settledOutputFile(run)].find((name) => existsSync(name))
-  return file === undefined ? [] : lastOutputLines(file, lines)
+  const masker = new LineMasker()
+  return file === undefined ? [] : lastOutputLines(file, lines).map((line) => masker.shown(line))
 }
 
 /** Column at which the facts begin, as in `skynet status`. */

@@ -30,7 +30,7 @@ const COLUMNS: Column[] = [
   { title: 'TYPE', shrinkTo: 8 },
   { title: 'OBJECT', shrinkTo: 12 },
   { title: 'STATE' },
-  { title: 'QUEUED' },
+  { title: 'STARTED OR QUEUED' },
   { title: 'WAITED', align: 'right' },
   { title: 'TOOK', align: 'right' },
 ]
@@ -69,13 +69,14 @@ export async function tasks(options: TasksOptions, context: VerbContext): Promis
   })
 }
 
-function rowOf({ nid, type, object, state, queued_at, waited_ms, took_ms }: ShownTask) {
+function rowOf({ nid, type, object, state, queued_at, started_at, waited_ms, took_ms }: ShownTask) {
   return [
     String(nid),
     type === '' ? '(no type)' : type,
     object === '' ? '(no object)' : object,
     { text: state, style: STATE_STYLES[state] },
-    dateAndTime(queued_at),
+    // What the list is ordered by.
+    dateAndTime(started_at ?? queued_at),
     waited_ms === null ? '-' : duration(waited_ms),
     took_ms === null ? '-' : duration(took_ms),
   ]

@@ -1,9 +1,9 @@
+import { join } from 'node:path'
 import { SkynetError } from '../config/skynet-error.js'
 import { askDaemon } from '../daemon/control-client.js'
 import { readTaskEnd, type TaskEnd } from '../hostmaster/task-history.js'
 import { TASK_STATUS } from '../hostmaster/task.js'
 import { printable } from '../observe/printable.js'
-import { redact } from '../runner/run-output.js'
 import { describeReason, plan } from '../scheduler/plan.js'
 import { namesIn } from '../scheduler/topology.js'
 import { controlSocket } from './control-socket.js'
@@ -11,6 +11,7 @@ import { WITHOUT_DAEMON, withDatabase, type DatabaseView } from './database-view
 import type { VerbContext } from './program.js'
 import { queueView } from './queue-view.js'
 import { duration } from './duration.js'
+import { shownLines } from './shown-text.js'
 import { noSuchTask, taskNumber } from './task-number.js'
 
 interface WhyOptions {
@@ -33,7 +34,7 @@ export async function why(text: string, options: WhyOptions, context: VerbContex
 }
 
 /** What the daemon says of an open task; null: it does not run, or does not know the task as an open one. */
-export async function sentenceOfDaemon(socket: string, nid: number): Promise<string | null> {
+async function sentenceOfDaemon(socket: string, nid: number): Promise<string | null> {
   try {
     return ((await askDaemon(socket, { verb: 'why', nid })) as { sentence: string | null }).sentence
   } catch (error) {
@@ -42,8 +43,14 @@ export async function sentenceOfDaemon(socket: string, nid: number): Promise<str
   }
 }
 
+/** The sentence of a verb that has opened the database already. */
+export async function whyOf(view: DatabaseView, nid: number): Promise<string> {
+  const socket = join(view.config.state.dir, 'control.sock')
+  return (view.status && (await sentenceOfDaemon(socket, nid))) ?? (await explain(view, nid)).sentence
+}
+
 /** What the database says of a task; open is one that waits or is being run. */
-export async function explain(view: DatabaseView, nid: number): Promise<{ sentence: string; isOpen: boolean }> {
+async function explain(view: DatabaseView, nid: number): Promise<{ sentence: string; isOpen: boolean }> {
   const end = await readTaskEnd(view.connection, nid)
   if (!end) throw noSuchTask(nid)
   if (end.status !== TASK_STATUS.queued && end.status !== TASK_STATUS.processing) {
@@ -66,6 +73,6 @@ function describeEnd({ status, executed, delta, error }: TaskEnd): string {
   if (executed === null) return `It was ${status === 3 ? 'cancelled' : 'ended'} before it was started.`
   const at = new Date(executed * 1000).toISOString()
   const took = delta === null ? '' : `, after ${duration(delta * 1000)}`
-  const because = error === null ? '' : `: ${printable(redact(error))}`
+  const because = error === null ? '' : `: ${printable(shownLines(error).join(' '))}`
   return `It was started at ${at} and ended ${OUTCOMES[status ?? Number.NaN] ?? `with the unknown status ${status}`}${took}${because}`
 }

@@ -31,7 +31,7 @@ export interface TaskEnd {
   executed: number | null
   /** Seconds; null: it was not timed. */
   delta: number | null
-  /** The first message of type error or failed, cut; null: there is none. Data of clients, and it may hold secrets. */
+  /** The first message of type error or failed; null: there is none. Data of clients, and it may hold secrets. */
   error: string | null
 }
 
@@ -39,7 +39,7 @@ export interface TaskEnd {
 export async function readTaskEnd(connection: DatabaseConnection, nid: number): Promise<TaskEnd | undefined> {
   const rows = await connection.rows<TaskEnd>(
     `SELECT t.task_status AS status, t.executed, t.delta,
-        (SELECT LEFT(l.message, 500) FROM hosting_task_log l
+        (SELECT LEFT(l.message, 65536) FROM hosting_task_log l
           WHERE l.vid = t.vid AND l.type IN ('error', 'failed') ORDER BY l.lid LIMIT 1) AS error
       FROM node n JOIN hosting_task t ON t.vid = n.vid AND t.nid = n.nid
       WHERE n.nid = ? AND n.type = 'task'`,

@@ -30,6 +30,9 @@ interface RawListedTask extends Omit<ListedTask, 'type' | 'object'> {
   title: string | null
 }
 
+/** How long a look through the whole history may take, in milliseconds: seconds for some hundred thousand tasks. */
+const PATIENCE = 120_000
+
 /** Tasks that fit, the latest first, at most `limit`. @throws DatabaseError */
 export async function readTaskList(
   connection: DatabaseConnection,
@@ -71,6 +74,7 @@ export async function readTaskList(
       LEFT JOIN node o ON o.nid = l.rid
       ORDER BY l.changed DESC, l.nid DESC`,
     values,
+    PATIENCE,
   )
   return rows.map(({ type, context, title, ...row }) => ({ ...row, type: type ?? '', object: context ?? title ?? '' }))
 }
@@ -83,6 +87,14 @@ export async function readObjectNids(connection: DatabaseConnection, name: strin
     [name, name],
   )
   return rows.map(({ nid }) => nid)
+}
+
+/** Context names of sites, platforms and servers, in their order, at most `limit`. @throws DatabaseError */
+export async function readObjectNames(connection: DatabaseConnection, limit: number): Promise<string[]> {
+  const rows = await connection.rows<{ name: string }>(
+    `SELECT c.name FROM hosting_context c ORDER BY c.name LIMIT ${Math.max(0, Math.floor(limit))}`,
+  )
+  return rows.map(({ name }) => name)
 }
 
 /** So many started tasks of a type waited and took so long, and ended with this status. */
@@ -111,5 +123,6 @@ export async function readTaskCounts(connection: DatabaseConnection, since: numb
       WHERE s.type IS NOT NULL AND s.waited IS NOT NULL
       GROUP BY s.type, s.status, s.waited, s.took`,
     [since, since],
+    PATIENCE,
   )
 }

@@ -7,7 +7,9 @@ import { DatabaseServer } from './database-server.js'
 import { Hostmaster, type Credentials } from './hostmaster.js'
 import { copyInstall, sharedInstall, type Install } from './install.js'
 import { Journal, type JournalEntry } from './journal.js'
+import { FollowedVerb } from './followed-verb.js'
 import { SandboxFolder } from './sandbox-folder.js'
+import { PseudoTerminal } from './pseudo-terminal.js'
 import { waitFor, type WaitOptions } from './wait-for.js'
 
 /** What the stand-in drush reads from its home at each start. */
@@ -166,6 +168,16 @@ export class Sandbox {
   /** Runs a verb of Skynet to its end. */
   skynet(args: string[], env: Record<string, string> = {}): Promise<CommandResult> {
     return this.run(this.install.node, [this.install.main, ...args], env)
+  }
+
+  /** Starts a verb of Skynet that goes on. */
+  followSkynet(args: string[], env: Record<string, string> = {}): FollowedVerb {
+    return new FollowedVerb(this.#spec(this.install.node, [this.install.main, ...args], env))
+  }
+
+  /** Starts a program in a terminal, as the sandbox's user in its home. */
+  terminal(command: string, env: Record<string, string> = {}): PseudoTerminal {
+    return new PseudoTerminal(this.#spec(command, [], env))
   }
 
   /** Runs the stand-in drush to its end. */

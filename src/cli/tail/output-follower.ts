@@ -36,7 +36,7 @@ export class OutputFollower {
     }
   }
 
-  /** Idempotent only as far as it is called once: a file number is given away again. */
+  /** To be called once: the number of a closed file is given away again. */
   close(): void {
     closeSync(this.#fd)
   }

@@ -28,8 +28,9 @@ export function logLine(
   return { ...taskOf(task), source: 'log', log_type: shownLine(row.type), time: row.timestamp * 1000, text }
 }
 
-export function outputLine(task: Task, line: string, time: number | null): TailLine {
-  return { ...taskOf(task), source: 'output', log_type: null, time, text: shownLine(line) }
+/** @param text as it may be shown */
+export function outputLine(task: Task, text: string, time: number | null): TailLine {
+  return { ...taskOf(task), source: 'output', log_type: null, time, text }
 }
 
 export function skynetLine(task: Task, text: string, time: number): TailLine {

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
 import { SkynetError } from '../../config/skynet-error.js'
+import { TASK_STATUS } from '../../hostmaster/task.js'
 import { readTaskList } from '../../hostmaster/task-list.js'
 import { openRunStore } from '../doctor/open-run-store.js'
 import { sayWithoutDaemon, withDatabase, type DatabaseView } from '../database-view.js'
@@ -8,6 +9,7 @@ import type { VerbContext } from '../program.js'
 import { wholeNumber } from '../scale.js'
 import { screenOf } from '../screen.js'
 import { noSuchTask, taskNumber } from '../task-number.js'
+import { whyOf } from '../why.js'
 import { RunningTasks } from './running-tasks.js'
 import { TaskFollower } from './task-follower.js'
 import { TailPrinter, type TailLine } from './tail-line.js'
@@ -125,7 +127,6 @@ class TailSession {
 
   /** Shows what is there already. */
   async #begin(view: DatabaseView): Promise<void> {
-    sayWithoutDaemon(view)
     const { connection, config } = view
     const { dir } = config.state
     let store = openRunStore(dir)
@@ -134,11 +135,14 @@ class TailSession {
     if (this.#nid !== undefined) {
       const [task] = await readTaskList(connection, { nids: [this.#nid] }, 1)
       if (!task) throw noSuchTask(this.#nid)
+      sayWithoutDaemon(view)
+      if (task.status === TASK_STATUS.queued) process.stderr.write(`${await whyOf(view, this.#nid)}\n`)
       await this.#reader.show(await follower.add(connection, task, this.#lines))
     } else {
       const surroundings = { database: config.database.db, stateDirectory: dir, store: find }
       this.#running = new RunningTasks(surroundings, () => performance.now())
       const tasks = await this.#running.find(connection, [])
+      sayWithoutDaemon(view)
       for (const task of tasks) await this.#reader.show(await follower.add(connection, task, this.#lines))
       if (tasks.length === 0) process.stderr.write('No task is being run.\n')
     }

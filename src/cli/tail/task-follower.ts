@@ -8,6 +8,7 @@ import { printable } from '../../observe/printable.js'
 import { ProcessTable } from '../../runner/process-table.js'
 import { taskOfRunName } from '../../runner/run-record.js'
 import { isReadable, type RunStore } from '../../runner/run-store.js'
+import { LineMasker } from '../shown-text.js'
 import { showTask } from '../task-state.js'
 import { duration } from '../duration.js'
 import { OutputFollower } from './output-follower.js'
@@ -19,7 +20,7 @@ interface Followed {
   object: string
   /** Of its revisions, the one that is current and those before it that were so while it was followed. */
   cursors: LogCursor[]
-  outputs: Map<string, OutputFollower>
+  outputs: Map<string, { file: OutputFollower; masker: LineMasker }>
   /** Output of runs before this one is that of former attempts, and not shown. */
   firstRun: string
 }
@@ -44,6 +45,8 @@ export class TaskFollower {
   readonly #awaitsStart: boolean
   readonly #processes = new ProcessTable()
   readonly #followed = new Map<number, Followed>()
+  /** Read and not yet given: a turn that the loss of the database breaks off has moved the cursors already. */
+  #pending: TailLine[] = []
 
   /**
    * @param store the records of the state directory; undefined while there are none
@@ -79,15 +82,17 @@ export class TaskFollower {
     followed.cursors = [{ vid, lid: rows.at(-1)?.lid ?? 0 }]
     const shown = lines === 0 ? [] : rows.map((row) => logLine(followed, row))
     this.#openOutputs(followed, 'all')
-    for (const output of followed.outputs.values()) {
-      shown.push(...output.last(lines).map((line) => outputLine(followed, line, null)))
+    for (const { file, masker } of followed.outputs.values()) {
+      shown.push(...file.last(lines).map((line) => outputLine(followed, masker.shown(line), null)))
     }
     return shown
   }
 
   /** What has come since the last turn, and who has left. @throws DatabaseError; then nothing is lost, ask again. */
   async turn(connection: DatabaseConnection): Promise<{ lines: TailLine[]; left: LeftTask[] }> {
-    // First the statuses, then the rows: what was final before the rows were read has no further ones.
+    // First the runs: a task that is queued still after its run has gone was not got to by it. Then the statuses, then
+    // the rows: what was final before the rows were read has no further ones.
+    const withRun = new Set((this.#store()?.names() ?? []).map((name) => taskOfRunName(name)?.nid))
     const current = new Map<number, ListedTask>()
     for (const task of await readTaskList(connection, { nids: this.nids }, this.#followed.size)) {
       current.set(task.nid, task)
@@ -95,17 +100,19 @@ export class TaskFollower {
     }
     const ending = new Map<number, Leaving>()
     for (const followed of this.#followed.values()) {
-      const how = this.#endOf(followed, current.get(followed.nid))
+      const how = this.#endOf(current.get(followed.nid), withRun)
       if (how) ending.set(followed.nid, how)
     }
-    const lines = await this.#newRows(connection)
+    await this.#readRows(connection)
+    const lines = this.#pending
+    this.#pending = []
     const now = this.#now()
     for (const followed of this.#followed.values()) {
       const isEnding = ending.has(followed.nid)
       this.#openOutputs(followed, isEnding ? 'all' : 'unsettled')
-      for (const output of followed.outputs.values()) {
-        const some = isEnding ? output.readToEnd() : output.read()
-        lines.push(...some.map((line) => outputLine(followed, line, now)))
+      for (const { file, masker } of followed.outputs.values()) {
+        const some = isEnding ? file.readToEnd() : file.read()
+        for (const line of some) lines.push(outputLine(followed, masker.shown(line), now))
       }
     }
     for (const [nid, how] of ending) {
@@ -122,7 +129,7 @@ export class TaskFollower {
   }
 
   #leave(nid: number): void {
-    for (const output of this.#followed.get(nid)?.outputs.values() ?? []) output.close()
+    for (const { file } of this.#followed.get(nid)?.outputs.values() ?? []) file.close()
     this.#followed.delete(nid)
   }
 
@@ -132,33 +139,31 @@ export class TaskFollower {
     if (followed && !followed.cursors.some((cursor) => cursor.vid === vid)) followed.cursors.push({ vid, lid: 0 })
   }
 
-  #endOf({ nid }: Followed, task: ListedTask | undefined): Leaving | undefined {
+  #endOf(task: ListedTask | undefined, withRun: ReadonlySet<number | undefined>): Leaving | undefined {
     if (!task) return 'deleted'
-    if (task.status === TASK_STATUS.processing) return undefined
+    const { nid, status } = task
+    if (status === TASK_STATUS.processing) return undefined
+    if (status === TASK_STATUS.queued) return withRun.has(nid) || this.#awaitsStart ? undefined : 'still queued'
     const store = this.#store()
     const records = (store?.list() ?? []).filter(isReadable).filter((record) => record.nid === nid)
-    if (task.status === TASK_STATUS.queued) {
-      return records.length > 0 || this.#awaitsStart ? undefined : 'still queued'
-    }
     const isAlive = store && records.some((record) => livingProcess(record, store, this.#processes) !== undefined)
     return isAlive ? undefined : 'ended'
   }
 
-  async #newRows(connection: DatabaseConnection): Promise<TailLine[]> {
-    const lines: TailLine[] = []
-    for (;;) {
+  async #readRows(connection: DatabaseConnection): Promise<void> {
+    let rows
+    do {
       const cursors = [...this.#followed.values()].flatMap((followed) => followed.cursors)
-      const rows = await readLogAfter(connection, cursors)
+      rows = await readLogAfter(connection, cursors)
       for (const row of rows) {
         for (const followed of this.#followed.values()) {
           const cursor = followed.cursors.find(({ vid }) => vid === row.vid)
           if (!cursor) continue
           cursor.lid = row.lid
-          lines.push(logLine(followed, row))
+          this.#pending.push(logLine(followed, row))
         }
       }
-      if (rows.length < LOG_BATCH) return lines
-    }
+    } while (rows.length === LOG_BATCH)
   }
 
   #openOutputs(followed: Followed, which: 'all' | 'unsettled'): void {
@@ -168,7 +173,7 @@ export class TaskFollower {
       if (followed.outputs.has(run) || run < followed.firstRun) continue
       const file = [store.outputFile(run), store.settledOutputFile(run)].find((name) => existsSync(name))
       const output = file === undefined ? undefined : OutputFollower.open(file)
-      if (output) followed.outputs.set(run, output)
+      if (output) followed.outputs.set(run, { file: output, masker: new LineMasker() })
     }
   }
 

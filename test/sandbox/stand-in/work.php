@@ -6,6 +6,7 @@
  *   sandbox_until         lasts besides until this file is in the home
  *   sandbox_log           rows of type notice that it writes to its log; 3 unless given
  *   sandbox_log_every_ms  pause after each of them; all are written at once unless given
+ *   sandbox_log_stamp     1: each row ends with the time of its writing, and is printed as well
  *   sandbox_end           success; warning: a warning in the log; error: an error and exit status 1;
  *                         logged_error: an error in the log alone, exit status 0; exit, die, fatal, memory: PHP
  *                         ends that way (in the backend where there is one)
@@ -40,7 +41,7 @@ function work(mysqli $database, array $task): int
     if ($given('ignore_term')) {
         pcntl_signal(SIGTERM, SIG_IGN);
     }
-    write_log_rows($database, $task, (int) $given('log', 3), (int) $given('log_every_ms', 0));
+    write_log_rows($database, $task, (int) $given('log', 3), (int) $given('log_every_ms', 0), (bool) $given('log_stamp'));
     print_output($given);
     if ($given('close_output')) {
         fclose(STDOUT);
@@ -87,13 +88,17 @@ function wait_until(float $began, int $ms): void
     pause_ms($ms - (int) round((microtime(true) - $began) * 1000));
 }
 
-function write_log_rows(mysqli $database, array $task, int $count, int $everyMs): void
+function write_log_rows(mysqli $database, array $task, int $count, int $everyMs, bool $stamp): void
 {
     $rows = [];
     for ($number = 1; $number <= $count; $number++) {
         $rows[] = ['notice', "Line $number of $count", ''];
     }
     foreach ($everyMs > 0 ? array_chunk($rows, 1) : [$rows] as $chunk) {
+        if ($stamp) {
+            $chunk = array_map(fn(array $row) => [$row[0], sprintf('%s at %.3f', $row[1], microtime(true)), ''], $chunk);
+            echo implode('', array_map(fn(array $row) => "$row[1]\n", $chunk));
+        }
         add_log($database, $task, $chunk);
         pause_ms($everyMs);
     }
