@@ -1,6 +1,7 @@
 import { styleText } from 'node:util'
 import { askDaemon } from '../daemon/control-client.js'
 import type { Status } from '../daemon/status.js'
+import { nameTasks } from '../scheduler/plan.js'
 import { controlSocket } from './control-socket.js'
 import type { VerbContext } from './program.js'
 
@@ -43,11 +44,15 @@ export function describe(
     'Database',
     `${database.name}, ${state} for ${age(database.since)}${database.error === null ? '' : `: ${database.error}`}`,
   )
-  for (const { by, since, reason } of status.paused) {
-    say(
-      'Paused',
-      paint('yellow', `by ${by}${since > 0 ? ` for ${age(since)}` : ''}${reason === '' ? '' : `: ${reason}`}`),
-    )
+  for (const { by, since, until, reason } of status.paused) {
+    const end = until === null ? '' : `, ${duration(until - now)} more`
+    const text = `by ${by}${since > 0 ? ` for ${age(since)}` : ''}${end}${reason === '' ? '' : `: ${reason}`}`
+    say('Paused', paint('yellow', text))
+  }
+  for (const { type, object, by, since, until, reason } of status.paused_tasks) {
+    const end = until === null ? '' : `, ${duration(until - now)} more`
+    const text = `${nameTasks({ type, object })} by ${by} for ${age(since)}${end}${reason === '' ? '' : `: ${reason}`}`
+    say('Paused', paint('yellow', text))
   }
   for (const { message, since } of status.hindrances) say('Hindrance', paint('red', `${message} (for ${age(since)})`))
 

@@ -1,12 +1,12 @@
 import { connect } from 'node:net'
 import { SkynetError } from '../config/skynet-error.js'
-import { LONGEST_LINE, type ControlAnswer, type ControlRequest } from './control-protocol.js'
+import { LONGEST_LINE, type ControlAnswer, type ControlQuestion } from './control-protocol.js'
 
 /** How long the daemon may take to answer, in milliseconds. */
 const PATIENCE = 10_000
 
 /** Asks the daemon that listens at `path`. @throws SkynetError DAEMON_UNREACHABLE, or FAILED with the daemon's words */
-export async function askDaemon(path: string, request: ControlRequest): Promise<unknown> {
+export async function askDaemon(path: string, request: ControlQuestion): Promise<unknown> {
   const line = await new Promise<string>((resolve, reject) => {
     const socket = connect(path)
     let received = ''

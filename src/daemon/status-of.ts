@@ -5,7 +5,7 @@ import { Footprints } from '../scheduler/footprints.js'
 import { emptyTopology, namesIn } from '../scheduler/topology.js'
 import { recordOf } from './active-run.js'
 import type { DaemonParts } from './daemon-parts.js'
-import type { Pause } from './pause.js'
+import type { Pause } from './pauses.js'
 import { planInput } from './plan-input.js'
 import type { Role, RunningStatus, Status } from './status.js'
 
@@ -62,6 +62,7 @@ export function statusOf(parts: DaemonParts, facts: DaemonFacts): Status {
       error: lost ? errorOf(lost.fields) : null,
     },
     paused: facts.pauses,
+    paused_tasks: parts.pauses.ofTasks(),
     hindrances: hindrances.map(({ name, message, since, fields }) => ({
       name,
       message: [message, fields['holder'], errorOf(fields)].filter((part) => typeof part === 'string').join(': '),

@@ -11,7 +11,17 @@ export interface Status {
   /** Other daemons on this state directory that wait to take over. */
   standbys: { pid: number; since: number }[]
   database: { name: string; state: 'connected' | 'lost' | 'connecting'; since: number; error: string | null }
-  paused: { by: string; since: number; reason: string }[]
+  /** Pauses of the whole queue; until null: somebody has to end it. */
+  paused: { by: string; since: number; until: number | null; reason: string }[]
+  /** Pauses of some tasks: of a type, of an object, or both. */
+  paused_tasks: {
+    type: string | null
+    object: string | null
+    by: string
+    since: number
+    until: number | null
+    reason: string
+  }[]
   /** What keeps the queue from being worked on besides pauses: somebody else's lock, overload, a full disk, … */
   hindrances: { name: string; message: string; since: number }[]
   slots: number
