@@ -1,4 +1,6 @@
 import type { Config } from '../config/schema.js'
+import { OwnPauses, isWholeQueue } from '../daemon/pause.js'
+import { pauseOf } from '../daemon/pauses.js'
 import { ForeignRuns } from '../daemon/foreign-runs.js'
 import { QueueReader } from '../daemon/queue-reader.js'
 import type { Status } from '../daemon/status.js'
@@ -38,6 +40,8 @@ async function readQueue(
   const extraTypes = new Map(Object.entries(config.locks))
   await reader.poll(connection, leaderLockName(config.database.db), performance.now())
   const known = await new TopologyReader().refresh(connection, null, extraTypes, Date.now())
+  const pausesOfTasks =
+    status?.paused_tasks ?? new OwnPauses(config.state.dir).list(Date.now()).filter((pause) => !isWholeQueue(pause))
   const parked = new Map(status?.parked.map(({ nid, until }) => [nid, until]))
   const running = runningTasks(reader, status)
   const isRunning = new Set(running.map(({ nid }) => nid))
@@ -46,7 +50,8 @@ async function readQueue(
     ...known,
     waiting: waiting.map((task) => {
       const until = parked.get(task.nid)
-      return until === undefined ? task : { ...task, parkedUntil: until }
+      const paused = pauseOf(task, pausesOfTasks)
+      return { ...task, ...(until === undefined ? {} : { parkedUntil: until }), ...(paused ? { paused } : {}) }
     }),
     running,
     extraTypes,

@@ -59,7 +59,8 @@ export function describe(
   say('Running', `${status.running.length} of ${status.slots} ${status.slots === 1 ? 'slot' : 'slots'}`)
   for (const run of status.running) {
     const note = run.state === 'running' ? '' : ` (${run.state})`
-    lines.push(`  ${run.nid}  ${name(run)}  for ${duration(run.age_ms)}, process ${run.pid ?? '-'}${note}`)
+    const end = run.cancelled_by === null ? '' : `, being ended: cancelled by ${run.cancelled_by}`
+    lines.push(`  ${run.nid}  ${name(run)}  for ${duration(run.age_ms)}, process ${run.pid ?? '-'}${note}${end}`)
   }
   for (const task of status.foreign) lines.push(`  ${task.nid}  ${name(task)}  by somebody else, process ${task.pid}`)
 

@@ -121,10 +121,7 @@ export function configSchema({ home, cores, isCron, timeZone }: Surroundings) {
     .register(keyHelp, { help: 'How a task is run.' })
 
   const timeouts = z
-    .record(
-      z.string().regex(TASK_TYPE, NO_TASK_TYPE),
-      durationOrNone({ least: '1s', most: '24d' }),
-    )
+    .record(z.string().regex(TASK_TYPE, NO_TASK_TYPE), durationOrNone({ least: '1s', most: '24d' }))
     .register(keyHelp, {
       help: 'After how long a task of this type that still runs is ended: TYPE = DURATION, or none. It outranks [drush] timeout.',
     })

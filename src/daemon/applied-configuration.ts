@@ -1,7 +1,8 @@
 import type { Config } from '../config/schema.js'
 import type { Variables } from '../hostmaster/variables.js'
 import type { Conditions } from '../observe/conditions.js'
-import { notch, type Logger } from '../observe/logger.js'
+import { notch } from '../observe/log-levels.js'
+import type { Logger } from '../observe/logger.js'
 import { systemClock, type Clock } from './clock.js'
 import type { ConfigurationSource } from './configuration.js'
 

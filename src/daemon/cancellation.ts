@@ -77,7 +77,10 @@ function refuseOther(nid: number, is: DaemonParts['foreign']['all'][number]['is'
 }
 
 /** Tells the log of each newly cancelled task why, and ends its run then. @throws DatabaseError: it is tried again. */
-export async function carryOutCancellations({ keeper, clock }: DaemonParts, connection: DatabaseConnection): Promise<void> {
+export async function carryOutCancellations(
+  { keeper, clock }: DaemonParts,
+  connection: DatabaseConnection,
+): Promise<void> {
   for (const active of keeper.active) {
     if (active.phase !== 'following') continue
     const { run } = active

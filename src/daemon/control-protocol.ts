@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { LOG_LEVELS } from '../observe/logger.js'
+import { LOG_LEVELS } from '../observe/log-levels.js'
 
 /** Longest request or answer line, in bytes; a status with its lists bounded is some kilobytes. */
 export const LONGEST_LINE = 1_048_576

@@ -66,7 +66,12 @@ export function snapshotOf(status: Status, starting: number, configMtime: number
     })),
     waiting_count: status.waiting.count,
     paused: pause
-      ? { by: text(pause.by), since: seconds(pause.since), until: seconds(pause.until ?? 0), reason: text(pause.reason) }
+      ? {
+          by: text(pause.by),
+          since: seconds(pause.since),
+          until: seconds(pause.until ?? 0),
+          reason: text(pause.reason),
+        }
       : null,
     paused_tasks: status.paused_tasks.slice(0, LISTED).map(({ type, object, by, since, until, reason }) => ({
       type: text(type ?? ''),

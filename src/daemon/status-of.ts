@@ -70,7 +70,7 @@ export function statusOf(parts: DaemonParts, facts: DaemonFacts): Status {
     })),
     slots: slots(),
     running: keeper.active.map((active): RunningStatus => {
-      const { nid, vid, type, object, run, state, child, started_at, planned_at } = recordOf(active)
+      const { nid, vid, type, object, run, state, child, started_at, planned_at, cancellation } = recordOf(active)
       const since = started_at ?? planned_at
       return {
         nid,
@@ -82,6 +82,7 @@ export function statusOf(parts: DaemonParts, facts: DaemonFacts): Status {
         pid: child?.pid ?? null,
         since,
         age_ms: now - since,
+        cancelled_by: cancellation?.by ?? null,
       }
     }),
     foreign: foreign.all.flatMap(({ task, is }) =>

@@ -53,6 +53,8 @@ export interface RunningStatus {
   pid: number | null
   since: number
   age_ms: number
+  /** Who has cancelled it; null: nobody. */
+  cancelled_by: string | null
 }
 
 export interface WaitingStatus {

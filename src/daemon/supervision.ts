@@ -15,6 +15,7 @@ export function keptUpBy(environment: NodeJS.ProcessEnv): KeptUpBy | undefined {
     }
   }
   // A shell has INVOCATION_ID too, from the session that it is part of; a service's own process has its name.
-  const isOwnUnit = environment['INVOCATION_ID'] !== undefined && environment['SYSTEMD_EXEC_PID'] === String(process.pid)
+  const isOwnUnit =
+    environment['INVOCATION_ID'] !== undefined && environment['SYSTEMD_EXEC_PID'] === String(process.pid)
   return isOwnUnit ? { name: 'systemd', stop_command: 'systemctl stop skynet-queue' } : undefined
 }
