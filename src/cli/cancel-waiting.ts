@@ -14,6 +14,7 @@ import { ProcessTable } from '../runner/process-table.js'
 import { openRunStore } from './doctor/open-run-store.js'
 import type { VerbResult } from './json-answer.js'
 import { withOpenDatabase } from './open-database.js'
+import { noSuchTask } from './task-number.js'
 
 /**
  * Cancels a task that the daemon does not run, or that waits while there is no daemon.
@@ -27,15 +28,17 @@ export function cancelInDatabase(
 ): Promise<VerbResult> {
   return withOpenDatabase(config, `Task ${nid} was not cancelled`, async (connection) => {
     const task = await readTask(connection, nid)
-    if (!task) throw new SkynetError('FAILED', `There is no task ${nid}: no node of type task has this nid.`)
+    if (!task) throw noSuchTask(nid)
     await refuseWhereWorked(connection, task, config, isDaemonThere)
     const why = printable(reason).trim()
     const message = `Skynet: an administrator cancelled this task before it was started${why === '' ? '.' : `: ${why}`}`
     switch (await cancelWaitingTask(connection, task, message, Date.now())) {
       case 'changed':
+        throw isJustStarted(nid)
       case 'claimed':
-        throw new SkynetError('FAILED', `Task ${nid} is just being started; nothing was done.`, {
-          remedy: 'Run the command again.',
+        if (isDaemonThere) throw isJustStarted(nid)
+        throw new SkynetError('DAEMON_UNREACHABLE', `A run of task ${nid} was left half made by a daemon.`, {
+          remedy: 'The next daemon clears that up. Start it first (skynet queued), then run the command again.',
         })
       case 'cancelled':
         break
@@ -46,6 +49,12 @@ export function cancelInDatabase(
       answer: { nid, ...about, was: 'waiting', run: null, status: 'warning', is_new: true },
       words: `Task ${nid} (${about.type} ${about.object}) was cancelled before it was started.`,
     }
+  })
+}
+
+function isJustStarted(nid: number): SkynetError {
+  return new SkynetError('FAILED', `Task ${nid} is just being started; nothing was done.`, {
+    remedy: 'Run the command again.',
   })
 }
 
@@ -62,11 +71,18 @@ async function refuseWhereWorked(
   isDaemonThere: boolean,
 ): Promise<void> {
   const { nid, status } = task
-  if (status !== TASK_STATUS.queued && status !== TASK_STATUS.processing) {
+  const processes = new ProcessTable()
+  if (status === TASK_STATUS.queued) {
+    const pid = drushOf(nid, processes)
+    if (pid === undefined) return
+    throw new SkynetError('FAILED', `Task ${nid} is just being started by process ${pid}; nothing was done.`, {
+      remedy: 'Run the command again.',
+    })
+  }
+  if (status !== TASK_STATUS.processing) {
     throw new SkynetError('FAILED', `Task ${nid} has ended already (${nameOfStatus(status)}).`)
   }
   const { dir } = config.state
-  const processes = new ProcessTable()
   const claims = await readClaims(connection)
   const sources = { store: openRunStore(dir), processes, origin: claimOrigin(processes, dir), claims }
   const [work] = await findWork([task], sources)
@@ -77,8 +93,7 @@ async function refuseWhereWorked(
           remedy: 'A running task is cancelled by the daemon that follows it. Start it first: skynet queued',
         })
       }
-      if (work.pid === undefined && status === TASK_STATUS.queued) return
-      throw new SkynetError('FAILED', `Task ${nid} is just being started, or has just ended; nothing was done.`, {
+      throw new SkynetError('FAILED', `Task ${nid} has just been started, or has just ended; nothing was done.`, {
         remedy: 'Run the command again.',
       })
     case 'process':
@@ -92,11 +107,19 @@ async function refuseWhereWorked(
       })
     case 'nobody':
     case undefined:
-      if (status === TASK_STATUS.queued) return
       throw new SkynetError('FAILED', `Task ${nid} is stuck: it is processing, but no process of it is alive.`, {
         remedy: `To end it: skynet fail ${nid} --reason …`,
       })
   }
+}
+
+/**
+ * A drush that was told to run this very task: until it has made the task's new revision, the old one says queued. (One
+ * of the inline form makes its task itself; that is not queued for longer than a moment.)
+ */
+function drushOf(nid: number, processes: ProcessTable): number | undefined {
+  const isDrush = (args: string[]) => args.some((arg, at) => arg === String(nid) && args[at - 1] === 'hosting-task')
+  return processes.list().find(({ pid }) => isDrush(processes.args(pid)) && processes.isOurs(pid))?.pid
 }
 
 /** Its next poll need not look at a row that keeps its vid. */

@@ -16,8 +16,8 @@ import { sayResult, type VerbResult } from './json-answer.js'
 import { LiveLine } from './live-line.js'
 import { withOpenDatabase } from './open-database.js'
 import type { VerbContext } from './program.js'
-import { wholeNumber } from './scale.js'
 import { duration } from './status.js'
+import { taskNumber } from './task-number.js'
 
 export interface CancelOptions {
   config_file?: string
@@ -42,7 +42,7 @@ const SETTLING = 60_000
  */
 export function cancel(text: string, options: CancelOptions, { environment }: VerbContext): Promise<number> {
   return sayResult(options.json, async () => {
-    const nid = wholeNumber(text, 4_294_967_295, 'the nid of a task')
+    const nid = taskNumber(text)
     const graceMs = graceOf(options)
     const { config } = await loadConfig({ file: options.config_file, environment })
     const answer = await askToCancel(config, nid, options, graceMs)

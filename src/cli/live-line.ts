@@ -1,3 +1,5 @@
+import cliTruncate from 'cli-truncate'
+
 /**
  * A line on standard error that tells how it stands. On a terminal it is written anew in its place; elsewhere a line is
  * written each time that the state, and not only its age, is another.
@@ -19,7 +21,7 @@ export class LiveLine {
       return
     }
     const text = age === '' ? state : `${state} ${age}`
-    const fitting = [...text].slice(0, Math.max(10, (this.#stream.columns || 80) - 1)).join('')
+    const fitting = cliTruncate(text, Math.max(10, (this.#stream.columns || 80) - 1))
     if (fitting !== this.#shown) this.#stream.write(`\r\u001b[K${fitting}`)
     this.#shown = fitting
   }

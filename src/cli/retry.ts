@@ -9,7 +9,7 @@ import type { VerbContext } from './program.js'
 import type { QueueOptions } from './queue.js'
 import { queueThroughAegir, type TaskDescription } from './queueing/queue-through-aegir.js'
 import { queuedResult, timeoutOf } from './queueing/queued-result.js'
-import { wholeNumber } from './scale.js'
+import { noSuchTask, taskNumber } from './task-number.js'
 
 /**
  * `skynet retry NID`: queues a task that failed once more, with the same object, type and arguments. It is a task of its
@@ -18,7 +18,7 @@ import { wholeNumber } from './scale.js'
 export function retry(text: string, options: QueueOptions, { environment }: VerbContext): Promise<number> {
   return sayResult(options.json, async () => {
     timeoutOf(options)
-    const nid = wholeNumber(text, 4_294_967_295, 'the nid of a task')
+    const nid = taskNumber(text)
     const { config } = await loadConfig({ file: options.config_file, environment })
     const task = await readFailed(config, nid)
     const next = await queueThroughAegir(config, task, environment)
@@ -31,7 +31,7 @@ async function readFailed(config: Config, nid: number): Promise<TaskDescription>
   const task = await withOpenDatabase(config, `Task ${nid} was not queued again`, (connection) =>
     readQueuedWith(connection, nid),
   )
-  if (!task) throw new SkynetError('FAILED', `There is no task ${nid}: no node of type task has this nid.`)
+  if (!task) throw noSuchTask(nid)
   const { status, type, context } = task
   if (status === TASK_STATUS.queued || status === TASK_STATUS.processing) {
     const state = status === TASK_STATUS.queued ? 'still waits' : 'is still being processed'

@@ -60,10 +60,8 @@ export class Pauses {
   }
 
   halt(): Halt | undefined {
-    const first = this.list()[0]
-    if (!first) return undefined
-    const { by, since, until, reason } = first
-    return { kind: 'paused', by, since, reason, ...(until === null ? {} : { until }) }
+    const [first] = this.list()
+    return first && haltOf(first)
   }
 
   /** Milliseconds until the next pause ends by itself; infinite where none does. */
@@ -97,6 +95,11 @@ export class Pauses {
     for (const tasks of this.#partly) if (!names.has(tasks)) logger.info({ tasks }, 'some tasks are resumed')
     this.#partly = names
   }
+}
+
+/** A pause of the whole queue, as the scheduler speaks of it. */
+export function haltOf({ by, since, until, reason }: Pause): Halt {
+  return { kind: 'paused', by, since, reason, ...(until === null ? {} : { until }) }
 }
 
 /** The pause that a task is under; undefined: none. */

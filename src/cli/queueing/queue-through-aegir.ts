@@ -15,6 +15,9 @@ export interface TaskDescription {
   arguments: Record<string, string>
 }
 
+/** Of the surroundings that runs have; a drush that a verb starts has the umask of the verb. */
+const UMASK = 0o022
+
 /** A bootstrap of Drupal takes a second, on an overloaded machine some more. */
 const LIMIT = 120_000
 
@@ -30,7 +33,7 @@ export async function queueThroughAegir(
   const { username, homedir, shell } = userInfo()
   const home = homeDirectory({ HOME: homedir, ...environment })
   const user = { username, homedir: home, shell }
-  const surroundings = childSurroundings(environment, user, process.umask())
+  const surroundings = childSurroundings(environment, user, UMASK)
   const { command, alias } = config.drush
   const description = { context: `@${context}`, type, ...(Object.keys(given).length > 0 ? { arguments: given } : {}) }
   const words = ['skynet-queue', '--json', '--nocolor']
