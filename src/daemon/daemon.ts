@@ -24,6 +24,7 @@ import type { DaemonParts } from './daemon-parts.js'
 import { databaseAnswers } from './database-answers.js'
 import { Heartbeat, type HeartbeatState, type HeartbeatView } from './heartbeat.js'
 import { Observation } from './observation.js'
+import { heldByPauses } from './pauses.js'
 import { pruneRuns } from './prune-runs.js'
 import { LeadershipLost, QueueLeader } from './queue-leader.js'
 import { LIVENESS_LIMITS, SelfCheck, type LivenessLimits } from './self-check.js'
@@ -476,8 +477,10 @@ export class Daemon {
         remedy: `Try it by hand, as the same user: ${command} ${alias} status`,
       })
     }
-    if (this.#parts.pauses.halt()) return true
-    const open = [...reader.mirror.waiting.keys()].filter((nid) => !attempts.parked(nid))
+    const { pauses } = this.#parts
+    if (pauses.halt()) return true
+    const held = heldByPauses([...reader.mirror.waiting.values()], pauses.ofTasks())
+    const open = [...reader.mirror.waiting.keys()].filter((nid) => !attempts.parked(nid) && !held.has(nid))
     return open.length === 0 && lockRow.state.kind !== 'foreign'
   }
 

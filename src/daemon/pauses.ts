@@ -3,7 +3,8 @@ import { isPhpTrue } from '../hostmaster/php-value.js'
 import type { Variables } from '../hostmaster/variables.js'
 import type { Conditions } from '../observe/conditions.js'
 import type { Logger } from '../observe/logger.js'
-import { nameTasks, type Halt, type PauseOfTasks } from '../scheduler/plan.js'
+import { nameTasks, type Halt, type PauseOfTasks, type WaitingTask } from '../scheduler/plan.js'
+import { queueOrder } from '../scheduler/queue-order.js'
 import type { Clock } from './clock.js'
 import { isWholeQueue, type OwnPauses } from './pause.js'
 
@@ -110,4 +111,17 @@ export function pauseOf(
   return pauses.find(
     ({ type, object }) => (type === null || type === task.type) && (object === null || object === task.object),
   )
+}
+
+/** nids of the tasks that pauses keep from starting: those that they are about, and those behind them on their objects. */
+export function heldByPauses(waiting: readonly WaitingTask[], pauses: readonly PauseOfTasks[]): Set<number> {
+  const held = new Set<number>()
+  if (pauses.length === 0) return held
+  const objects = new Set<number>()
+  for (const task of queueOrder(waiting)) {
+    if (!objects.has(task.rid) && !pauseOf(task, pauses)) continue
+    objects.add(task.rid)
+    held.add(task.nid)
+  }
+  return held
 }

@@ -95,7 +95,7 @@ test('[drush] timeout ends a hanging task, whose error row names the limit', asy
   const next = await queue()
   const daemon = sandbox.startDaemon(['--once'])
   assert.deepEqual(await daemon.waitForExit(), { code: 0, signal: null }, daemon.lastWords())
-  assert.equal(linesOf(daemon, 'run is longer than [drush] timeout; it is being ended', nid).length, 1)
+  assert.equal(linesOf(daemon, 'run is longer than its time limit; it is being ended', nid).length, 1)
   assert.equal(await sandbox.hostmaster.currentStatus(nid), 2)
   const errors = (await sandbox.hostmaster.log(nid)).filter(({ type }) => type === 'error')
   assert.equal(errors.length, 1)

@@ -18,6 +18,9 @@ export interface TaskDescription {
 /** Of the surroundings that runs have; a drush that a verb starts has the umask of the verb. */
 const UMASK = 0o022
 
+const MARK = /\s*\[[a-z]+\]\s*$/gm
+const MARK_OF_LINE = /\[([a-z]+)\]\s*$/
+
 /** A bootstrap of Drupal takes a second, on an overloaded machine some more. */
 const LIMIT = 120_000
 
@@ -60,7 +63,9 @@ function refusal({ code, stdout, stderr, isLate }: DrushResult, drush: string): 
     )
   }
   const said = `${stderr}\n${stdout}`
-  if (/skynet-queue.* could not be found/.test(said)) {
+  // drush breaks its lines at the width of a screen.
+  const flat = said.replace(MARK, '').replace(/\s+/g, ' ')
+  if (/skynet-queue.{0,40} could not be found|modules .*enabled.*hosting_skynet/.test(flat)) {
     return new SkynetError('FAILED', 'Skynet’s module, which queues tasks, is not enabled in the hostmaster site.', {
       remedy: `Enable it: ${drush} pm-enable hosting_skynet   (or all of it: sudo skynet setup)`,
     })
@@ -75,9 +80,15 @@ function refusal({ code, stdout, stderr, isLate }: DrushResult, drush: string): 
   )
 }
 
-/** The lines that drush marks as errors, without the mark; of another one's output the last. */
+/** What drush marks as an error: a line with the mark at its end, and the lines that it goes on with. */
 function errorsIn(said: string): string {
-  const lines = said.split('\n').map((line) => line.trim())
-  const marked = lines.flatMap((line) => /^(.*?)\s*\[error\]$/.exec(line)?.[1] ?? [])
-  return (marked.length > 0 ? marked : lines.filter(Boolean).slice(-1)).join(' ')
+  const errors: string[] = []
+  let isError = false
+  for (const line of said.split('\n')) {
+    const mark = MARK_OF_LINE.exec(line)
+    if (mark) isError = mark[1] === 'error'
+    if (isError) errors.push(line.replace(MARK, '').trim())
+  }
+  const others = said.split('\n').filter((line) => line.trim() !== '')
+  return (errors.length > 0 ? errors : others.slice(-1)).join(' ').trim()
 }
