@@ -15,6 +15,8 @@ let daemon: DaemonProcess
 before(async () => {
   sandbox = await Sandbox.create()
   configure(sandbox)
+  // skynet.conf is written anew by each verify of the hostmaster site.
+  sandbox.writeConfig({ queue: { poll_interval: '50ms', max_load: 1000 } }, { file: 'local.skynet.conf' })
   aegir = await AegirSite.create(sandbox)
   const server = await sandbox.hostmaster.server({ name: 'web1' })
   const platform = await sandbox.hostmaster.platform({ name: 'drupal7', server })
