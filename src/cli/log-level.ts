@@ -25,8 +25,9 @@ export async function logLevel(
   const socket = await controlSocket(options.config_file, environment)
   const question = { verb: 'log-level' as const, by: userInfo().username, level, for_ms: forMs }
   const { configured } = (await askDaemon(socket, question)) as { configured: string }
-  const end = forMs === null ? 'the daemon is restarted' : `${options.for ?? ''} from now`
-  const back = level === configured ? '' : `, until ${end}; then ${configured} again`
+  const end =
+    forMs === null ? 'until it is restarted, or the configuration says another one' : `for ${options.for ?? ''}`
+  const back = level === configured ? '' : ` ${end}; then at ${configured} again`
   process.stdout.write(`The daemon logs at level ${level}${back}.\n`)
   return 0
 }

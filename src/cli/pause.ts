@@ -46,7 +46,7 @@ export function pause(options: PauseOptions, { environment }: VerbContext): Prom
       ...scope,
     })
     const what = isWholeQueue(scope) ? 'The queue is paused' : `All ${nameTasks(scope)} are paused`
-    const end = until === null ? '' : ` until ${new Date(until).toISOString()}`
+    const end = until === null ? '' : ` until ${new Date(until).toISOString().replace(/\.\d+Z$/, 'Z')}`
     const words = printable(`${what}${end}; running tasks go on. To go on: ${resumeCommand(scope)}`)
     return { answer: { queue: answer.queue, tasks: answer.tasks, ended: [] }, words }
   })

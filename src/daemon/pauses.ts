@@ -100,7 +100,7 @@ export class Pauses {
 
 /** A pause of the whole queue, as the scheduler speaks of it. */
 export function haltOf({ by, since, until, reason }: Pause): Halt {
-  return { kind: 'paused', by, since, reason, ...(until === null ? {} : { until }) }
+  return { kind: 'paused', by, reason, ...(since === 0 ? {} : { since }), ...(until === null ? {} : { until }) }
 }
 
 /** The pause that a task is under; undefined: none. */

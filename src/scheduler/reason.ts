@@ -94,7 +94,7 @@ export function describeReason(reason: Reason, nameOf: NameOf = () => undefined)
 }
 
 function describePause({ by, since: at, until: end, reason, ...tasks }: PauseOfTasks): string {
-  return `It is paused, with all ${nameTasks(tasks)}, by ${by}${since(at)}${until(end ?? undefined)}${because(reason)}.`
+  return `It is paused, with all ${nameTasks(tasks)}, by ${by}${since(at || undefined)}${until(end ?? undefined)}${because(reason)}.`
 }
 
 /** The tasks that a pause is about: `verify tasks of blog.example.com`. */
@@ -129,7 +129,7 @@ function because(reason: string | undefined): string {
 
 function time(at: number | undefined): string {
   // Beyond this a Date is invalid and toISOString() throws.
-  if (at === undefined || at === 0 || !(Math.abs(at) <= 8.64e15)) return ''
+  if (at === undefined || !(Math.abs(at) <= 8.64e15)) return ''
   return new Date(at).toISOString().replace(/\.\d+Z$/, 'Z')
 }
 

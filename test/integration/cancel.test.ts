@@ -5,6 +5,7 @@ import type { DaemonProcess } from '../sandbox/daemon-process.js'
 import { endDaemons } from '../sandbox/end-daemons.js'
 import { assertFitsSchema } from '../sandbox/json-schema.js'
 import { PATIENCE_MS, configure, linesOf, readStatus, startLeader, waitForStatusOf } from '../sandbox/leader.js'
+import { RunRecords } from '../sandbox/run-records.js'
 import { Sandbox, type CommandResult } from '../sandbox/sandbox.js'
 import { makeSites } from '../sandbox/sites.js'
 
@@ -179,7 +180,9 @@ test('the next daemon goes on with a cancellation that one was killed in', async
   const daemon = await startLeader(sandbox)
   const { nid, sid } = await running('verify', { sandbox_ignore_term: '1' })
   const verb = sandbox.skynet(['cancel', String(nid), '--grace', '3s'])
-  await sandbox.waitFor(async () => (await rows(nid, 'error')).length > 0, { what: 'the error row' })
+  const records = new RunRecords(sandbox)
+  const isAsked = () => records.in('runs').some((run) => run.nid === nid && run.cancellation?.term_at)
+  await sandbox.waitFor(isAsked, { what: 'TERM', timeoutMs: PATIENCE_MS })
   daemon.kill()
   await daemon.exited
   const result = await verb

@@ -103,6 +103,20 @@ test('[drush] timeout ends a hanging task, whose error row names the limit', asy
   assert.equal(await sandbox.hostmaster.currentStatus(next), 1)
 })
 
+test('[timeouts] limits a type, and outranks [drush] timeout; also for a task that runs when it is set', async () => {
+  configure(sandbox, { drush: { timeout: '1s' }, timeouts: { verify: 'none' } })
+  const nid = await queue({ sandbox_hang: '1' })
+  const daemon = sandbox.startDaemon(['--once'])
+  await sandbox.waitForJournal((entry) => entry.event === 'start' && entry.nid === nid)
+  configure(sandbox, { timeouts: { verify: '2s', migrate: '1s' } })
+  await daemon.waitForLog('configuration changed')
+  assert.deepEqual(await daemon.waitForExit(), { code: 0, signal: null }, daemon.lastWords())
+  const [run] = linesOf(daemon, 'task ended', nid)
+  assert.ok(Number(run?.['duration_ms']) >= 2_000, JSON.stringify(run))
+  const errors = (await sandbox.hostmaster.log(nid)).filter(({ type }) => type === 'error')
+  assert.match(errors[0]?.message ?? '', /longer than the limit .*\[timeouts\]/)
+})
+
 test('[drush] timeout kills, half a minute later, what ignores its TERM, and what that left behind', async () => {
   configure(sandbox, { drush: { timeout: '60s' }, queue: { poll_interval: '2s' } })
   const nid = await queue({ sandbox_ignore_term: '1', sandbox_hang: '1', sandbox_outlive_ms: '600000' })

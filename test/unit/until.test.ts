@@ -19,7 +19,17 @@ test('an end is a duration from now, the next such time of day, or a date and ti
 })
 
 test('what is no time, is past, or more than a year ahead, is refused', () => {
-  for (const text of ['', 'soon', '25:00', '18:60', '0s', '2026-11-25', '2026-13-01T00:00', '2026-11-25T16:59', '400d']) {
+  for (const text of [
+    '',
+    'soon',
+    '25:00',
+    '18:60',
+    '0s',
+    '2026-11-25',
+    '2026-13-01T00:00',
+    '2026-11-25T16:59',
+    '400d',
+  ]) {
     assert.throws(() => parseUntil(text, NOW), { code: 'USAGE' }, text)
   }
 })
