@@ -1,4 +1,6 @@
 import type { Config } from '../config/schema.js'
+import { OwnPauses, isWholeQueue, type OwnPause } from '../daemon/pause.js'
+import { haltOf, pauseOf, type Pause } from '../daemon/pauses.js'
 import { ForeignRuns } from '../daemon/foreign-runs.js'
 import { QueueReader } from '../daemon/queue-reader.js'
 import type { Status } from '../daemon/status.js'
@@ -6,12 +8,16 @@ import { TopologyReader } from '../daemon/topology-reader.js'
 import type { DatabaseConnection } from '../hostmaster/connection.js'
 import { leaderLockName } from '../hostmaster/leader-lock.js'
 import { ProcessTable } from '../runner/process-table.js'
-import type { PlanInput, RunningTask } from '../scheduler/plan.js'
+import { isPhpTrue } from '../hostmaster/php-value.js'
+import type { Variables } from '../hostmaster/variables.js'
+import type { Halt, PlanInput, RunningTask } from '../scheduler/plan.js'
 import { withDatabase, type DatabaseView } from './database-view.js'
 
 /** The queue as a verb sees it that reads the database itself, with what the daemon adds when it runs. */
 export interface QueueView extends DatabaseView {
   input: PlanInput
+  /** The pause of the whole queue that keeps all of it waiting; undefined: there is none. */
+  paused: Halt | undefined
   highestVid: number
 }
 
@@ -33,11 +39,13 @@ async function readQueue(
   connection: DatabaseConnection,
   config: Config,
   status: Status | undefined,
-): Promise<Pick<QueueView, 'input' | 'highestVid'>> {
+): Promise<Pick<QueueView, 'input' | 'paused' | 'highestVid'>> {
   const reader = new QueueReader()
   const extraTypes = new Map(Object.entries(config.locks))
-  await reader.poll(connection, leaderLockName(config.database.db), performance.now())
+  const { variables } = await reader.poll(connection, leaderLockName(config.database.db), performance.now())
   const known = await new TopologyReader().refresh(connection, null, extraTypes, Date.now())
+  const own = new OwnPauses(config.state.dir).list(Date.now())
+  const pausesOfTasks = status?.paused_tasks ?? own.filter((pause) => !isWholeQueue(pause))
   const parked = new Map(status?.parked.map(({ nid, until }) => [nid, until]))
   const running = runningTasks(reader, status)
   const isRunning = new Set(running.map(({ nid }) => nid))
@@ -46,7 +54,8 @@ async function readQueue(
     ...known,
     waiting: waiting.map((task) => {
       const until = parked.get(task.nid)
-      return until === undefined ? task : { ...task, parkedUntil: until }
+      const paused = pauseOf(task, pausesOfTasks)
+      return { ...task, ...(until === undefined ? {} : { parkedUntil: until }), ...(paused ? { paused } : {}) }
     }),
     running,
     extraTypes,
@@ -58,7 +67,20 @@ async function readQueue(
       settle: config.queue.settle,
     },
   }
-  return { input, highestVid: reader.mirror.mark }
+  const [pause] = status?.paused ?? pausesOfQueue(own, config, variables)
+  return { input, paused: pause && haltOf(pause), highestVid: reader.mirror.mark }
+}
+
+/** What pauses the queue of a daemon that does not run; since when another one than ours does is known to nobody. */
+function pausesOfQueue(own: OwnPause[], config: Config, variables: Variables): Pause[] {
+  const others = { since: 0, until: null }
+  return [
+    ...own.filter(isWholeQueue),
+    ...(config.queue.paused ? [{ by: 'skynet.conf', ...others, reason: '[queue] paused = yes' }] : []),
+    ...(isPhpTrue(variables.hosting_queued_paused)
+      ? [{ by: 'Aegir', ...others, reason: 'the variable hosting_queued_paused is set' }]
+      : []),
+  ]
 }
 
 /** Processing tasks by what the daemon and the process table say of them. */

@@ -2,6 +2,7 @@ import type { ScheduledCommand } from '../daemon/schedule/schedule-view.js'
 import { overlongFrom } from '../daemon/overlong-runs.js'
 import type { RunningStatus, Status } from '../daemon/status.js'
 import type { UsualDuration } from '../daemon/usual-durations.js'
+import { nameTasks } from '../scheduler/plan.js'
 import { duration } from './duration.js'
 import type { Screen, Style } from './screen.js'
 import {
@@ -65,14 +66,20 @@ function daemon(view: View): string[] {
 function hindrances(view: View): string[] {
   const { status, now } = view
   return [
-    ...status.paused.flatMap(({ by, since, reason }) => {
-      const age = since > 0 ? ` for ${duration(now - since)}` : ''
-      return labelled(view, 'Paused', `by ${by}${age}${reason === '' ? '' : `: ${reason}`}`, 'yellow')
-    }),
+    ...status.paused.flatMap((pause) => labelled(view, 'Paused', pausedBy(pause, now), 'yellow')),
+    ...status.paused_tasks.flatMap((pause) =>
+      labelled(view, 'Paused', `${nameTasks(pause)} ${pausedBy(pause, now)}`, 'yellow'),
+    ),
     ...status.hindrances.flatMap(({ message, since }) =>
       labelled(view, 'Hindrance', `${message} (for ${duration(now - since)})`, 'red'),
     ),
   ]
+}
+
+function pausedBy({ by, since, until, reason }: Status['paused'][number], now: number): string {
+  const age = since > 0 ? ` for ${duration(now - since)}` : ''
+  const end = until === null ? '' : `, ${duration(until - now)} more`
+  return `by ${by}${age}${end}${reason === '' ? '' : `: ${reason}`}`
 }
 
 function running(view: View): string[] {
@@ -107,7 +114,8 @@ function usually({ usual }: RunningStatus): Cell {
 }
 
 /** What is to be said of a run besides its age. */
-function noteOn({ age_ms, usual, state }: RunningStatus): Cell {
+function noteOn({ age_ms, usual, state, cancelled_by }: RunningStatus): Cell {
+  if (cancelled_by !== null) return { text: `being ended: cancelled by ${cancelled_by}`, style: 'yellow' }
   const note = STATES[state]
   if (note !== '') return note
   if (usual === null || !isLate(age_ms, usual)) return ''

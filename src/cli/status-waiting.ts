@@ -18,6 +18,7 @@ export function waiting(view: View): string[] {
 export const REASONS: Record<WaitingGroup['reason'], { text: string; own?: true }> = {
   next: { text: 'to be started next' },
   paused: { text: 'until the queue is resumed' },
+  'task-paused': { text: 'until their type or object is resumed', own: true },
   'not-leading': { text: 'for the daemon that leads' },
   'foreign-lock': { text: "for Aegir's queue lock, which another runner holds" },
   outage: { text: 'until tasks can be run at all' },

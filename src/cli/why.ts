@@ -56,9 +56,9 @@ async function explain(view: DatabaseView, nid: number): Promise<{ sentence: str
   if (end.status !== TASK_STATUS.queued && end.status !== TASK_STATUS.processing) {
     return { sentence: describeEnd(end), isOpen: false }
   }
-  const { input } = await queueView(view)
+  const { input, paused } = await queueView(view)
   if (end.status === TASK_STATUS.queued) {
-    const reason = plan(input).waiting.get(nid)
+    const reason = plan(paused ? { ...input, halted: paused } : input).waiting.get(nid)
     const sentence = reason ? printable(describeReason(reason, namesIn(input.topology))) : 'It could start now.'
     return { sentence, isOpen: true }
   }

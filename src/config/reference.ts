@@ -11,6 +11,7 @@ const EXAMPLES: Record<string, { key: string; text: string; help: string }[]> = 
       help: "Example: Aegir's other queues (cron, backups, …), each minute.",
     },
   ],
+  timeouts: [{ key: 'verify', text: '2h', help: 'Example: no verify takes two hours, unless it hangs.' }],
   locks: [
     {
       key: 'my_type',

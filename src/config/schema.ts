@@ -53,6 +53,9 @@ const LOAD_PER_CORE = 5
 /** Drush commands that run tasks, each in its way; two that do so beside each other are one too many. */
 const RUNS_TASKS = new Set(['hosting-task', 'hosting-tasks', 'hosting-queued'])
 
+const TASK_TYPE = /^[a-z][a-z0-9_-]{0,63}$/
+const NO_TASK_TYPE = 'is no name of a task type (small letters, digits and _ -)'
+
 /**
  * skynet.conf: every section, key, type, default and limit. The input is the text of the files, the output is `Config`:
  * durations in milliseconds, sizes in bytes, paths absolute.
@@ -109,7 +112,7 @@ export function configSchema({ home, cores, isCron, timeZone }: Surroundings) {
         .register(keyHelp, { help: 'The drush alias of the hostmaster site.' }),
       // At most what a timer of Node can hold: 2^31 - 1 milliseconds are 24.8 days.
       timeout: durationOrNone({ least: '1s', most: '24d' }).prefault('none').register(keyHelp, {
-        help: 'After how long a task that still runs is ended; none: never. Clone and migrate can take hours.',
+        help: 'After how long a task that still runs is ended, unless [timeouts] names its type; none: never. Clone and migrate can take hours.',
         unit: 'duration',
       }),
       nice: integer(0, 19)
@@ -117,6 +120,12 @@ export function configSchema({ home, cores, isCron, timeZone }: Surroundings) {
         .register(keyHelp, { help: 'By how much tasks give way to other processes: 0 not at all, 19 the most.' }),
     })
     .register(keyHelp, { help: 'How a task is run.' })
+
+  const timeouts = z
+    .record(z.string().regex(TASK_TYPE, NO_TASK_TYPE), durationOrNone({ least: '1s', most: '24d' }))
+    .register(keyHelp, {
+      help: 'After how long a task of this type that still runs is ended: TYPE = DURATION, or none. It outranks [drush] timeout.',
+    })
 
   const log = z
     .object({
@@ -171,7 +180,7 @@ export function configSchema({ home, cores, isCron, timeZone }: Surroundings) {
 
   const locks = z
     .record(
-      z.string().regex(/^[a-z][a-z0-9_-]{0,63}$/, 'is no name of a task type (small letters, digits and _ -)'),
+      z.string().regex(TASK_TYPE, NO_TASK_TYPE),
       listOf('site', 'platform', 'web_server', 'db_server', 'database', 'everything'),
     )
     .register(keyHelp, {
@@ -231,6 +240,7 @@ export function configSchema({ home, cores, isCron, timeZone }: Surroundings) {
     database: database.prefault({} as z.input<typeof database>),
     queue: queue.prefault({}),
     drush: drush.prefault({}),
+    timeouts: timeouts.prefault({}),
     log: log.prefault({}),
     limits: limits.prefault({}),
     locks: locks.prefault({}),

@@ -1,7 +1,9 @@
 import type { Config } from '../config/schema.js'
 import type { Variables } from '../hostmaster/variables.js'
 import type { Conditions } from '../observe/conditions.js'
-import { notch, type Logger } from '../observe/logger.js'
+import { notch } from '../observe/log-levels.js'
+import type { Logger } from '../observe/logger.js'
+import { systemClock, type Clock } from './clock.js'
 import type { ConfigurationSource } from './configuration.js'
 
 /** Keys that take effect with the next start of the daemon only. */
@@ -15,11 +17,20 @@ export class AppliedConfiguration {
   #variables: Variables = {}
   #mustReread = false
   #setLevel: string | undefined
+  /** When the set level is given up, by the clock that never jumps. */
+  #setUntil = Number.POSITIVE_INFINITY
+  readonly #clock: Pick<Clock, 'monotonic'>
 
-  constructor(source: ConfigurationSource, conditions: Conditions, logger: Logger) {
+  constructor(
+    source: ConfigurationSource,
+    conditions: Conditions,
+    logger: Logger,
+    clock: Pick<Clock, 'monotonic'> = systemClock,
+  ) {
     this.#source = source
     this.#conditions = conditions
     this.#logger = logger
+    this.#clock = clock
   }
 
   get current(): Config {
@@ -43,6 +54,7 @@ export class AppliedConfiguration {
 
   /** Looks for changes. @returns `reconnect` when another database, or another way to it, is to be used. */
   async look(): Promise<'reconnect' | 'go on'> {
+    this.#endLogLevel()
     const before = this.current
     const change = await this.#source.look({ settings: this.#variables, force: this.#mustReread })
     this.#mustReread = false
@@ -64,9 +76,23 @@ export class AppliedConfiguration {
 
   /** Makes the log one notch more (-1) or less (+1) talkative, until the configuration says another level. */
   changeLogLevel(by: -1 | 1): void {
-    this.#setLevel = notch(this.#logger.level, by)
-    this.#logger.level = this.#setLevel
-    this.#logger.info({ log_level: this.#setLevel }, 'log level changed')
+    this.setLogLevel(notch(this.#logger.level, by), null)
+  }
+
+  /** Sets the level of the log for so many milliseconds, or until the configuration says another one. */
+  setLogLevel(level: string, forMs: number | null): void {
+    this.#setLevel = level
+    this.#setUntil = forMs === null ? Number.POSITIVE_INFINITY : this.#clock.monotonic() + forMs
+    this.#logger.level = level
+    this.#logger.info({ log_level: level, ...(forMs === null ? {} : { for_ms: forMs }) }, 'log level changed')
+  }
+
+  #endLogLevel(): void {
+    if (this.#setLevel === undefined || this.#clock.monotonic() < this.#setUntil) return
+    const { level } = this.current.log
+    this.#setLevel = undefined
+    this.#logger.info({ log_level: level }, 'log level is that of the configuration again')
+    this.#logger.level = level
   }
 
   #apply(before: Config, config: Config): 'reconnect' | 'go on' {

@@ -21,7 +21,7 @@ import { ForeignRuns } from './foreign-runs.js'
 import { LastFailures } from './last-failures.js'
 import { LockRowKeeper } from './lock-row-keeper.js'
 import { ModuleState } from './module-state.js'
-import { OwnPause } from './pause.js'
+import { OwnPauses } from './pause.js'
 import { Pauses } from './pauses.js'
 import type { QueueMirror } from './queue-mirror.js'
 import { QueueReader } from './queue-reader.js'
@@ -61,9 +61,10 @@ export function assembleParts(
   const bulkMarks = new BulkMarks()
   const failures = new LastFailures(store)
   const outage = new DrushOutage(clock)
-  const ownPause = new OwnPause(dir)
+  const ownPauses = new OwnPauses(dir)
   const module = new ModuleState()
-  const pauses = new Pauses(ownPause, settings, () => configuration.variables, module, conditions)
+  const variables = () => configuration.variables
+  const pauses = new Pauses({ own: ownPauses, settings, variables, module, clock, conditions, logger })
   const origin = claimOrigin(processes, dir)
   const probe = () => probeDrush(settings().drush, surroundings)
   const drushWatch = new DrushWatch({ outage, clock, logger, probe, changed })
@@ -76,8 +77,9 @@ export function assembleParts(
     surroundings,
     self,
     settings: () => {
-      const { drush, state } = settings()
-      return { drush, timeout: drush.timeout, outputLimit: state.output_limit }
+      const { drush, state, timeouts } = settings()
+      const timeout = (type: string) => (Object.hasOwn(timeouts, type) ? (timeouts[type] ?? null) : drush.timeout)
+      return { drush, timeout, outputLimit: state.output_limit }
     },
     changed,
   })
@@ -120,7 +122,7 @@ export function assembleParts(
     ...assembleSchedule({ settings, processes, clock, logger, conditions, surroundings, self, outage, changed }),
     foreign: new ForeignRuns(processes),
     lockRow: new LockRowKeeper(hostname(), process.pid, clock),
-    ownPause,
+    ownPauses,
     pauses,
     module,
     known: new KnownHostmasters(dir),

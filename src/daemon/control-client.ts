@@ -1,7 +1,7 @@
 import { connect } from 'node:net'
 import { SkynetError } from '../config/skynet-error.js'
 import { LONGEST_LINE, type ControlAnswer } from './control-protocol.js'
-import type { ControlRequest } from './control-requests.js'
+import type { ControlQuestion } from './control-requests.js'
 
 /** How long the daemon may take to answer, in milliseconds. */
 const PATIENCE = 10_000
@@ -11,7 +11,7 @@ const PATIENCE = 10_000
  * @param signal ends the wait for an answer
  * @throws SkynetError DAEMON_UNREACHABLE, or FAILED with the daemon's words
  */
-export async function askDaemon(path: string, request: ControlRequest, signal?: AbortSignal): Promise<unknown> {
+export async function askDaemon(path: string, request: ControlQuestion, signal?: AbortSignal): Promise<unknown> {
   const line = await new Promise<string>((resolve, reject) => {
     const socket = connect({ path, ...(signal ? { signal } : {}) })
     let received = ''

@@ -17,7 +17,7 @@ import type { LastFailures } from './last-failures.js'
 import type { LockRowKeeper } from './lock-row-keeper.js'
 import type { DrushWatch } from './drush-watch.js'
 import type { ModuleState } from './module-state.js'
-import type { OwnPause } from './pause.js'
+import type { OwnPauses } from './pause.js'
 import type { Pauses } from './pauses.js'
 import type { QueueReader } from './queue-reader.js'
 import type { ClaimOrigin } from './run-claim.js'
@@ -47,7 +47,7 @@ export interface DaemonParts {
   outage: DrushOutage
   foreign: ForeignRuns
   lockRow: LockRowKeeper
-  ownPause: OwnPause
+  ownPauses: OwnPauses
   pauses: Pauses
   module: ModuleState
   drushWatch: DrushWatch

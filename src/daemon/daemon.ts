@@ -24,6 +24,7 @@ import type { DaemonParts } from './daemon-parts.js'
 import { databaseAnswers } from './database-answers.js'
 import { Heartbeat, type HeartbeatState, type HeartbeatView } from './heartbeat.js'
 import { Observation } from './observation.js'
+import { heldByPauses } from './pauses.js'
 import { pruneRuns } from './prune-runs.js'
 import { LeadershipLost, QueueLeader } from './queue-leader.js'
 import { LIVENESS_LIMITS, SelfCheck, type LivenessLimits } from './self-check.js'
@@ -141,7 +142,7 @@ export class Daemon {
     this.#waker = new Waker(clock)
     this.#standbys = new Standbys(dir, processes)
     const conditions = new Conditions(log.logger, () => clock.now())
-    this.#configuration = new AppliedConfiguration(options.configuration, conditions, log.logger)
+    this.#configuration = new AppliedConfiguration(options.configuration, conditions, log.logger, clock)
     this.#parts = assembleParts(options, self, this.#store, this.#configuration, conditions, {
       changed: () => this.#waker.wake(),
       draining: () => this.#stopping !== 'no',
@@ -177,7 +178,17 @@ export class Daemon {
       }),
     })
     this.#control = new ControlServer(join(dir, 'control.sock'), (request) =>
-      answerRequest(this.#parts, { status: () => this.status(), wake: () => this.#waker.wake() }, request),
+      answerRequest(
+        this.#parts,
+        {
+          status: () => this.status(),
+          wake: () => this.#waker.wake(),
+          stop: (how) => this.stop(how),
+          reload: () => this.reload(),
+          setLogLevel: (level, forMs) => this.#setLogLevel(level, forMs),
+        },
+        request,
+      ),
     )
   }
 
@@ -219,6 +230,12 @@ export class Daemon {
 
   changeLogLevel(by: -1 | 1): void {
     this.#configuration.changeLogLevel(by)
+  }
+
+  #setLogLevel(level: string, forMs: number | null): string {
+    this.#configuration.setLogLevel(level, forMs)
+    this.#waker.wake()
+    return this.#configuration.current.log.level
   }
 
   status(): Status {
@@ -402,7 +419,8 @@ export class Daemon {
         this.#pruneWhenDue()
         this.#observation.look()
         this.#observation.keep()
-        await this.#waker.wait(Math.min(wait, this.#parts.settings().queue.poll_interval))
+        const { pauses, settings } = this.#parts
+        await this.#waker.wait(Math.min(wait, settings().queue.poll_interval, pauses.untilNextEnd()))
         if ((await this.#configuration.look()) === 'reconnect') throw new ConfigurationChanged()
       }
       await leader.leave()
@@ -466,8 +484,10 @@ export class Daemon {
         remedy: `Try it by hand, as the same user: ${command} ${alias} status`,
       })
     }
-    if (this.#parts.pauses.halt()) return true
-    const open = [...reader.mirror.waiting.keys()].filter((nid) => !attempts.parked(nid))
+    const { pauses } = this.#parts
+    if (pauses.halt()) return true
+    const held = heldByPauses([...reader.mirror.waiting.values()], pauses.ofTasks())
+    const open = [...reader.mirror.waiting.keys()].filter((nid) => !attempts.parked(nid) && !held.has(nid))
     return open.length === 0 && lockRow.state.kind !== 'foreign'
   }
 

@@ -17,6 +17,7 @@ const NOBODY: Record<Reason['kind'] | 'next', 0> = {
   stopping: 0,
   parked: 0,
   'claimed-elsewhere': 0,
+  'task-paused': 0,
   settling: 0,
   'behind-same-object': 0,
   'waits-for-lock': 0,

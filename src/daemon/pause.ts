@@ -2,55 +2,109 @@ import { rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { readPlainFile, replaceFile } from '../runner/plain-file.js'
+import type { PauseOfTasks } from '../scheduler/plan.js'
 
 const pauseSchema = z.object({
+  /** Which tasks: of this type, of this object, or both; of neither is the whole queue. */
+  type: z.string().nullable().default(null),
+  object: z.string().nullable().default(null),
   /** Who asked for it. */
   by: z.string(),
   /** Milliseconds since 1970. */
   since: z.number(),
+  /** When it ends by itself, in milliseconds since 1970; null: when somebody resumes. */
+  until: z.number().nullable().default(null),
   reason: z.string(),
 })
 
-/** More than any pause takes, in bytes. */
-const LARGEST = 65_536
+const fileSchema = z.union([
+  z.object({ pauses: z.array(pauseSchema) }),
+  // Of the time when only the whole queue could be paused.
+  pauseSchema.transform((pause) => ({ pauses: [pause] })),
+])
 
-export type Pause = z.infer<typeof pauseSchema>
+/** More than any pauses take, in bytes. */
+const LARGEST = 262_144
 
-/** Skynet's own pause, kept on disk: a restart does not resume the queue. */
-export class OwnPause {
+/** More pauses than this are refused: somebody's script has gone wild. */
+const MOST = 200
+
+/** One that an operator has made: of the whole queue, or of some tasks. */
+export type OwnPause = z.infer<typeof pauseSchema>
+
+/** What a pause is about. */
+export type PauseScope = Pick<PauseOfTasks, 'type' | 'object'>
+
+export const WHOLE_QUEUE: PauseScope = { type: null, object: null }
+
+export function isWholeQueue({ type, object }: PauseScope): boolean {
+  return type === null && object === null
+}
+
+export function isSameScope(a: PauseScope, b: PauseScope): boolean {
+  return a.type === b.type && a.object === b.object
+}
+
+/** Skynet's own pauses, kept on disk: a restart does not resume the queue. */
+export class OwnPauses {
   readonly #file: string
 
   constructor(stateDirectory: string) {
     this.#file = join(stateDirectory, 'pause.json')
   }
 
-  read(): Pause | undefined {
+  /** Those that are in force; one whose time has come is none. */
+  list(now: number): OwnPause[] {
+    return this.#read().filter(({ until }) => until === null || until > now)
+  }
+
+  /** Makes a pause, in the place of one of the same tasks. @throws Error when there are too many, or the disk's error */
+  set(pause: OwnPause): void {
+    const others = this.#read().filter((other) => !isSameScope(other, pause))
+    if (others.length >= MOST) throw new Error(`there are ${MOST} pauses already`)
+    this.#write([...others, pause])
+  }
+
+  /** Ends one pause, or all of them. @returns those that it ended */
+  clear(scope: PauseScope | 'all'): OwnPause[] {
+    const all = this.#read()
+    const ended = scope === 'all' ? all : all.filter((pause) => isSameScope(pause, scope))
+    if (ended.length > 0) this.#write(all.filter((pause) => !ended.includes(pause)))
+    return ended
+  }
+
+  /** Forgets those whose time has come. @returns them */
+  expire(now: number): OwnPause[] {
+    const all = this.#read()
+    const over = all.filter(({ until }) => until !== null && until <= now)
+    if (over.length > 0) this.#write(all.filter((pause) => !over.includes(pause)))
+    return over
+  }
+
+  #read(): OwnPause[] {
     let text: string
     try {
       // Asked several times with every turn: to find no file must cost less than an error that says so.
-      if (!statSync(this.#file, { throwIfNoEntry: false })) return undefined
+      if (!statSync(this.#file, { throwIfNoEntry: false })) return []
       text = readPlainFile(this.#file, LARGEST)
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-      return { by: 'skynet', since: 0, reason: 'pause.json in the state directory cannot be read' }
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+      return [unreadable('pause.json in the state directory cannot be read')]
     }
     try {
-      return pauseSchema.parse(JSON.parse(text))
+      return fileSchema.parse(JSON.parse(text)).pauses
     } catch {
       // Somebody paused the queue; that the reason is lost does not mean that it may run.
-      return {
-        by: 'skynet',
-        since: 0,
-        reason: 'pause.json in the state directory is damaged; skynet resume removes it',
-      }
+      return [unreadable('pause.json in the state directory is damaged; skynet resume removes it')]
     }
   }
 
-  set(pause: Pause): void {
-    replaceFile(this.#file, JSON.stringify(pause) + '\n')
+  #write(pauses: OwnPause[]): void {
+    if (pauses.length === 0) rmSync(this.#file, { force: true })
+    else replaceFile(this.#file, JSON.stringify({ pauses }) + '\n')
   }
+}
 
-  clear(): void {
-    rmSync(this.#file, { force: true })
-  }
+function unreadable(reason: string): OwnPause {
+  return { ...WHOLE_QUEUE, by: 'skynet', since: 0, until: null, reason }
 }

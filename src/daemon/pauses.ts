@@ -2,53 +2,126 @@ import type { Config } from '../config/schema.js'
 import { isPhpTrue } from '../hostmaster/php-value.js'
 import type { Variables } from '../hostmaster/variables.js'
 import type { Conditions } from '../observe/conditions.js'
-import type { Halt } from '../scheduler/plan.js'
-import type { OwnPause, Pause } from './pause.js'
+import type { Logger } from '../observe/logger.js'
+import { nameTasks, type Halt, type PauseOfTasks, type WaitingTask } from '../scheduler/plan.js'
+import { queueOrder } from '../scheduler/queue-order.js'
+import type { Clock } from './clock.js'
+import { isWholeQueue, type OwnPauses } from './pause.js'
 
-/** All that can pause the queue: `skynet pause`, skynet.conf, Aegir's own variable, the module. Any one of them does. */
+/** A pause of the whole queue. Times are milliseconds since 1970; since 0: not known. */
+export interface Pause {
+  by: string
+  since: number
+  until: number | null
+  reason: string
+}
+
+export interface PausesOptions {
+  own: OwnPauses
+  settings: () => Config
+  variables: () => Variables
+  module: { readonly disabled: boolean }
+  clock: Pick<Clock, 'now'>
+  conditions: Conditions
+  logger: Logger
+}
+
+/**
+ * All that can pause the queue, or some of its tasks: `skynet pause`, skynet.conf, Aegir's own variable, the module. Any
+ * one of them does.
+ */
 export class Pauses {
-  readonly #own: OwnPause
-  readonly #settings: () => Config
-  readonly #variables: () => Variables
-  readonly #module: { readonly disabled: boolean }
-  readonly #conditions: Conditions
+  readonly #options: PausesOptions
+  #partly = new Set<string>()
 
-  constructor(
-    own: OwnPause,
-    settings: () => Config,
-    variables: () => Variables,
-    module: { readonly disabled: boolean },
-    conditions: Conditions,
-  ) {
-    this.#own = own
-    this.#settings = settings
-    this.#variables = variables
-    this.#module = module
-    this.#conditions = conditions
+  constructor(options: PausesOptions) {
+    this.#options = options
   }
 
+  /** Pauses of the whole queue. */
   list(): Pause[] {
-    const own = this.#own.read()
-    const pauses: Pause[] = own ? [own] : []
-    const since = this.#conditions.get('paused')?.since ?? 0
-    if (this.#settings().queue.paused) pauses.push({ by: 'skynet.conf', since, reason: '[queue] paused = yes' })
-    if (isPhpTrue(this.#variables().hosting_queued_paused)) {
-      pauses.push({ by: 'Aegir', since, reason: 'the variable hosting_queued_paused is set' })
+    const { own, settings, variables, module, clock, conditions } = this.#options
+    const pauses = own
+      .list(clock.now())
+      .filter(isWholeQueue)
+      .map(({ by, since, until, reason }): Pause => ({ by, since, until, reason }))
+    const others = { since: conditions.get('paused')?.since ?? 0, until: null }
+    if (settings().queue.paused) pauses.push({ by: 'skynet.conf', ...others, reason: '[queue] paused = yes' })
+    if (isPhpTrue(variables().hosting_queued_paused)) {
+      pauses.push({ by: 'Aegir', ...others, reason: 'the variable hosting_queued_paused is set' })
     }
-    if (this.#module.disabled) pauses.push({ by: 'Aegir', since, reason: 'the module is disabled' })
+    if (module.disabled) pauses.push({ by: 'Aegir', ...others, reason: 'the module is disabled' })
     return pauses
   }
 
-  halt(): Halt | undefined {
-    const first = this.list()[0]
-    return first && { kind: 'paused', by: first.by, since: first.since, reason: first.reason }
+  /** Pauses of some tasks. */
+  ofTasks(): PauseOfTasks[] {
+    const { own, clock } = this.#options
+    return own.list(clock.now()).filter((pause) => !isWholeQueue(pause))
   }
 
-  /** Logs the beginning or the end of the pause, once each. */
-  tell(): void {
-    const pauses = this.list()
-    const first = pauses[0]
-    if (first) this.#conditions.begin('paused', 'info', 'queue is paused', { by: first.by, reason: first.reason })
-    else this.#conditions.end('paused', 'queue is resumed')
+  halt(): Halt | undefined {
+    const [first] = this.list()
+    return first && haltOf(first)
   }
+
+  /** Milliseconds until the next pause ends by itself; infinite where none does. */
+  untilNextEnd(): number {
+    const { own, clock } = this.#options
+    const now = clock.now()
+    return Math.min(Infinity, ...own.list(now).flatMap(({ until }) => (until === null ? [] : [until - now])))
+  }
+
+  /** Forgets pauses whose time has come, and logs the beginning and the end of each, once. */
+  tell(): void {
+    const { own, clock, conditions, logger } = this.#options
+    try {
+      own.expire(clock.now())
+    } catch {
+      // A full disk: they stay in the file, and are none all the same.
+    }
+    const first = this.list()[0]
+    if (first) conditions.begin('paused', 'info', 'queue is paused', { by: first.by, reason: first.reason })
+    else conditions.end('paused', 'queue is resumed')
+    this.#tellPartly(logger)
+  }
+
+  #tellPartly(logger: Logger): void {
+    const now = this.ofTasks()
+    const names = new Set(now.map(nameTasks))
+    for (const pause of now) {
+      const tasks = nameTasks(pause)
+      if (!this.#partly.has(tasks)) logger.info({ tasks, by: pause.by, reason: pause.reason }, 'some tasks are paused')
+    }
+    for (const tasks of this.#partly) if (!names.has(tasks)) logger.info({ tasks }, 'some tasks are resumed')
+    this.#partly = names
+  }
+}
+
+/** A pause of the whole queue, as the scheduler speaks of it. */
+export function haltOf({ by, since, until, reason }: Pause): Halt {
+  return { kind: 'paused', by, reason, ...(since === 0 ? {} : { since }), ...(until === null ? {} : { until }) }
+}
+
+/** The pause that a task is under; undefined: none. */
+export function pauseOf(
+  task: { type: string; object?: string },
+  pauses: readonly PauseOfTasks[],
+): PauseOfTasks | undefined {
+  return pauses.find(
+    ({ type, object }) => (type === null || type === task.type) && (object === null || object === task.object),
+  )
+}
+
+/** nids of the tasks that pauses keep from starting: those that they are about, and those behind them on their objects. */
+export function heldByPauses(waiting: readonly WaitingTask[], pauses: readonly PauseOfTasks[]): Set<number> {
+  const held = new Set<number>()
+  if (pauses.length === 0) return held
+  const objects = new Set<number>()
+  for (const task of queueOrder(waiting)) {
+    if (!objects.has(task.rid) && !pauseOf(task, pauses)) continue
+    objects.add(task.rid)
+    held.add(task.nid)
+  }
+  return held
 }

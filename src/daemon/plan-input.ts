@@ -1,24 +1,32 @@
 import type { PlanInput, RunningTask, WaitingTask } from '../scheduler/plan.js'
 import type { Footprint } from '../scheduler/locks.js'
+import { isPutOff } from '../scheduler/queue-order.js'
 import { recordOf } from './active-run.js'
 import type { DaemonParts } from './daemon-parts.js'
+import { pauseOf } from './pauses.js'
 import type { KnownTopology } from './topology-reader.js'
 
 /** What the scheduler decides on, gathered from the rooms that know it. */
 export function planInput(parts: DaemonParts, known: KnownTopology): PlanInput {
-  const { reader, keeper, attempts, outage, claimedElsewhere, clock, settings } = parts
+  const { reader, keeper, attempts, outage, claimedElsewhere, pauses, clock, settings } = parts
   const busy = new Set(keeper.active.map((active) => recordOf(active).nid))
+  const pausesOfTasks = pauses.ofTasks()
   const waiting: WaitingTask[] = []
   for (const task of reader.mirror.waiting.values()) {
     // Until drush has begun, the row of a task that we just started still says queued.
     if (busy.has(task.nid)) continue
     const claimedUntil = claimedElsewhere.until(task)
-    const until = attempts.parked(task.nid)?.until
-    if (claimedUntil !== undefined) waiting.push({ ...task, parkedUntil: claimedUntil, claimed: true })
-    else waiting.push(until === undefined ? task : { ...task, parkedUntil: until })
+    const until = claimedUntil ?? attempts.parked(task.nid)?.until
+    const paused = pauseOf(task, pausesOfTasks)
+    waiting.push({
+      ...task,
+      ...(until === undefined ? {} : { parkedUntil: until }),
+      ...(claimedUntil === undefined ? {} : { claimed: true }),
+      ...(paused === undefined ? {} : { paused }),
+    })
   }
   const isProbing = outage.state.kind === 'out'
-  const startable = waiting.filter(({ parkedUntil }) => parkedUntil === undefined || parkedUntil <= clock.now())
+  const startable = waiting.filter((task) => !isPutOff(task, clock.now()))
   const halted = parts.halt()
   const { limits, queue } = settings()
   return {

@@ -9,11 +9,13 @@ import { startNow, type PlannedTask } from '../scheduler/plan.js'
 import { taskOfRunName, type RunRecord } from '../runner/run-record.js'
 import { OwnershipLost, isReadable } from '../runner/run-store.js'
 import { RECALL } from './attempts.js'
+import { carryOutCancellations } from './cancellation.js'
 import type { DaemonParts } from './daemon-parts.js'
 import { endDiskFault, isDiskFault, tellDiskFault } from './disk-fault.js'
 import { firstStartReason } from './first-start.js'
 import { eventTask } from './event-task.js'
 import type { LockRowState } from './lock-row-keeper.js'
+import { WHOLE_QUEUE, isWholeQueue } from './pause.js'
 import { planInput, runningTasks } from './plan-input.js'
 import { claimValue, parseClaim } from './run-claim.js'
 
@@ -100,6 +102,7 @@ export class QueueLeader {
     const isDue = !this.#parts.draining() && schedule.isDue()
     if (isDue || clock.monotonic() - this.#polledAt >= interval - 1) await this.#doPoll()
     if (isDue && outage.state.kind === 'working' && (await this.#mayStart())) schedule.start()
+    await carryOutCancellations(this.#parts, this.#connection)
     await settler.settleEnded(this.#connection)
     if (keeper.active.some((active) => active.phase === 'ended')) return Math.min(interval, 250)
     if (!this.#parts.draining() && (await this.#start()) === 'plan anew') return 0
@@ -168,13 +171,15 @@ export class QueueLeader {
 
   /** At the very first start on a hostmaster, old waiting tasks are not simply run. */
   #meetHostmaster(): void {
-    const { known, settings, reader, clock, ownPause, logger, conditions } = this.#parts
+    const { known, settings, reader, clock, ownPauses, logger, conditions } = this.#parts
     const database = settings().database.db
     if (known.has(database)) return
     const { waiting } = reader.mirror
     const reason = firstStartReason(waiting.values(), clock.now())
     try {
-      if (reason !== undefined && !ownPause.read()) ownPause.set({ by: 'skynet', since: clock.now(), reason })
+      if (reason !== undefined && !ownPauses.list(clock.now()).some(isWholeQueue)) {
+        ownPauses.set({ ...WHOLE_QUEUE, by: 'skynet', since: clock.now(), until: null, reason })
+      }
       known.add(database)
       logger.info({ database, waiting: waiting.size }, 'first start on this hostmaster')
     } catch (error) {

@@ -14,8 +14,8 @@ import type { Clock } from './clock.js'
 
 export interface RunSettings {
   drush: DrushCommand
-  /** `[drush] timeout`, milliseconds; null: none. */
-  timeout: number | null
+  /** How long a run of this type may take, in milliseconds: `[timeouts]`, `[drush] timeout`; null: as long as it likes. */
+  timeout: (type: string) => number | null
   /** `[state] output_limit`, bytes. */
   outputLimit: number
 }
@@ -276,7 +276,9 @@ export class RunKeeper {
 
   #follow(record: RunRecord & { child: ProcessIdentity }, own?: ChildProcess): void {
     const { store, processes, clock, settings, logger, changed } = this.#options
-    const { timeout, outputLimit } = settings()
+    const { outputLimit } = settings()
+    // A limit that is set while the task runs is meant for it too.
+    const timeout = () => settings().timeout(record.type)
     const surroundings = { store, processes, now: () => clock.now(), timeout, outputLimit }
     const run = new Run(record, surroundings, (event) => this.#tell(run, event), own)
     this.#active.set(record.run, { phase: 'following', record, run })
@@ -299,7 +301,10 @@ export class RunKeeper {
         )
         break
       case 'timed out':
-        logger.warn({ nid, run: name }, 'run is longer than [drush] timeout; it is being ended')
+        logger.warn({ nid, run: name }, 'run is longer than its time limit; it is being ended')
+        break
+      case 'killed':
+        logger.warn({ nid, run: name, pids: event.pids }, 'run does not end when asked to; it is killed')
         break
       case 'ended':
         this.#active.set(name, { phase: 'ended', record: run.record, appeared: true })

@@ -109,6 +109,8 @@ export class Settler {
         if (changed) await this.#conclude(connection, record, 'error', settlement)
         return
       }
+      case 'cancelled':
+        return this.#advance(connection, this.#options.keeper.decide(record, 'taken elsewhere', settlement.message))
       case 'not started':
         return this.#notStarted(connection, record)
     }

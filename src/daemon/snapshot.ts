@@ -32,11 +32,12 @@ export function snapshotFacts(parts: DaemonParts): string {
     return `${run}:${state}`
   })
   const pause = parts.pauses.list()[0]
-  return JSON.stringify([runs, startingRuns(parts), pause && [pause.by, pause.reason]])
+  const partly = parts.pauses.ofTasks().map(({ type, object, by, reason }) => [type, object, by, reason])
+  return JSON.stringify([runs, startingRuns(parts), pause && [pause.by, pause.reason, pause.until], partly])
 }
 
 /**
- * The JSON that the module reads: running, waiting, waiting_count, paused, starting, stuck, config_mtime. Times are
+ * The JSON that the module reads: running, waiting, waiting_count, paused, paused_tasks, starting, stuck, config_mtime. Times are
  * seconds since 1970. Plain ASCII, because the column may be of a character set that cannot hold everything.
  */
 export function snapshotOf(status: Status, starting: number, configMtime: number): string {
@@ -64,7 +65,22 @@ export function snapshotOf(status: Status, starting: number, configMtime: number
       reason: text(reason),
     })),
     waiting_count: status.waiting.count,
-    paused: pause ? { by: text(pause.by), since: seconds(pause.since), reason: text(pause.reason) } : null,
+    paused: pause
+      ? {
+          by: text(pause.by),
+          since: seconds(pause.since),
+          until: seconds(pause.until ?? 0),
+          reason: text(pause.reason),
+        }
+      : null,
+    paused_tasks: status.paused_tasks.slice(0, LISTED).map(({ type, object, by, since, until, reason }) => ({
+      type: text(type ?? ''),
+      object: text(object ?? ''),
+      by: text(by),
+      since: seconds(since),
+      until: seconds(until ?? 0),
+      reason: text(reason),
+    })),
     starting,
     stuck: status.stuck
       .slice(0, LISTED)

@@ -6,7 +6,7 @@ import { Footprints } from '../scheduler/footprints.js'
 import { emptyTopology, namesIn } from '../scheduler/topology.js'
 import { recordOf } from './active-run.js'
 import type { DaemonParts } from './daemon-parts.js'
-import type { Pause } from './pause.js'
+import type { Pause } from './pauses.js'
 import { planInput } from './plan-input.js'
 import { healthOf } from './status-health.js'
 import type { Role, RunningStatus, Status, WaitingGroup, WaitingStatus } from './status.js'
@@ -99,6 +99,7 @@ function stateOf(parts: DaemonParts, facts: DaemonFacts): Omit<Status, 'health'>
       error: lost ? errorOf(lost.fields) : null,
     },
     paused: facts.pauses,
+    paused_tasks: parts.pauses.ofTasks(),
     hindrances: hindrances.map(({ name, message, since, fields }) => ({
       name,
       message: [message, fields['holder'], errorOf(fields)].filter((part) => typeof part === 'string').join(': '),
@@ -106,7 +107,7 @@ function stateOf(parts: DaemonParts, facts: DaemonFacts): Omit<Status, 'health'>
     })),
     slots: slots(),
     running: keeper.active.map((active): RunningStatus => {
-      const { nid, vid, type, object, run, state, child, started_at, planned_at } = recordOf(active)
+      const { nid, vid, type, object, run, state, child, started_at, planned_at, cancellation } = recordOf(active)
       const since = started_at ?? planned_at
       return {
         nid,
@@ -119,6 +120,7 @@ function stateOf(parts: DaemonParts, facts: DaemonFacts): Omit<Status, 'health'>
         since,
         age_ms: now - since,
         usual: durations.usualDurations().get(type) ?? null,
+        cancelled_by: cancellation?.by ?? null,
       }
     }),
     foreign: foreign.all.flatMap(({ task, is }) =>

@@ -16,7 +16,17 @@ export interface Status {
   /** Other daemons on this state directory that wait to take over. */
   standbys: { pid: number; since: number }[]
   database: { name: string; state: 'connected' | 'lost' | 'connecting'; since: number; error: string | null }
-  paused: { by: string; since: number; reason: string }[]
+  /** Pauses of the whole queue; until null: somebody has to end it. */
+  paused: { by: string; since: number; until: number | null; reason: string }[]
+  /** Pauses of some tasks: of a type, of an object, or both. */
+  paused_tasks: {
+    type: string | null
+    object: string | null
+    by: string
+    since: number
+    until: number | null
+    reason: string
+  }[]
   /** What keeps the queue from being worked on besides pauses: somebody else's lock, overload, a full disk, … */
   hindrances: { name: string; message: string; since: number }[]
   slots: number
@@ -52,6 +62,8 @@ export interface RunningStatus {
   age_ms: number
   /** How long tasks of this type usually take; null: none of it is known to have ended. */
   usual: UsualDuration | null
+  /** Who has cancelled it; null: nobody. */
+  cancelled_by: string | null
 }
 
 /** Waiting tasks that wait for the same kind of reason, groups and tasks in the order of the queue. */

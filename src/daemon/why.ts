@@ -8,7 +8,12 @@ export function whyOf(parts: DaemonParts, nid: number): string | undefined {
   const { keeper, reader, foreign, attempts } = parts
   const active = keeper.find((record) => record.nid === nid)
   if (active) {
-    const { run, state, child, started_at, planned_at } = recordOf(active)
+    const { run, state, child, started_at, planned_at, cancellation } = recordOf(active)
+    if (cancellation) {
+      const { by, reason, asked_at } = cancellation
+      const why = reason === '' ? '' : ` (${reason})`
+      return `It is being ended since ${new Date(asked_at).toISOString()}, because ${by} cancelled it${why} (run ${run}).`
+    }
     const since = new Date(started_at ?? planned_at).toISOString()
     if (state === 'orphaned') {
       return `Its drush is gone, but a backend of it goes on; it is waited for since ${since} (run ${run}).`

@@ -107,16 +107,46 @@ export async function markTaskFailed(
   now: number,
 ): Promise<boolean> {
   return connection.transaction(async () => {
-    const locked = await connection.rows<{ status: number | null }>(
-      'SELECT task_status AS status FROM hosting_task WHERE vid = ? AND nid = ? FOR UPDATE',
-      [task.vid, task.nid],
-    )
-    if (locked[0]?.status !== task.status) return false
-    await connection.change(
-      `INSERT INTO hosting_task_log (vid, nid, type, message, error, timestamp) VALUES (?, ?, 'error', ?, '', ?)`,
-      [task.vid, task.nid, message, Math.floor(now / 1000)],
-    )
+    if ((await lockStatus(connection, task)) !== task.status) return false
+    await addErrorRow(connection, task, message, now)
     const update = 'UPDATE hosting_task SET task_status = 2 WHERE vid = ? AND task_status = ?'
     return (await connection.change(update, [task.vid, task.status])) === 1
   })
+}
+
+/**
+ * Adds an `error` row to the log of a task that is being processed, and only while it is.
+ *
+ * @returns whether it was.
+ */
+export async function addErrorWhileProcessing(
+  connection: DatabaseConnection,
+  task: { nid: number; vid: number },
+  message: string,
+  now: number,
+): Promise<boolean> {
+  return connection.transaction(async () => {
+    if ((await lockStatus(connection, task)) !== -1) return false
+    await addErrorRow(connection, task, message, now)
+    return true
+  })
+}
+
+/** The status of a row that nobody else changes until the end of the transaction; undefined when it is gone. */
+async function lockStatus(
+  connection: DatabaseConnection,
+  { nid, vid }: { nid: number; vid: number },
+): Promise<number | null | undefined> {
+  const statement = 'SELECT task_status AS status FROM hosting_task WHERE vid = ? AND nid = ? FOR UPDATE'
+  return (await connection.rows<{ status: number | null }>(statement, [vid, nid]))[0]?.status
+}
+
+async function addErrorRow(
+  connection: DatabaseConnection,
+  { nid, vid }: { nid: number; vid: number },
+  message: string,
+  now: number,
+): Promise<void> {
+  const statement = `INSERT INTO hosting_task_log (vid, nid, type, message, error, timestamp) VALUES (?, ?, 'error', ?, '', ?)`
+  await connection.change(statement, [vid, nid, message, Math.floor(now / 1000)])
 }

@@ -51,6 +51,16 @@ const footprint = z.object({
   siteVerifyOn: z.number().optional(),
 })
 
+const cancellation = z.object({
+  by: z.string(),
+  reason: z.string(),
+  asked_at: z.number(),
+  /** Between TERM and KILL, in milliseconds. */
+  grace_ms: z.number().nonnegative(),
+  /** When the task's log said so and TERM was sent; null: not yet. */
+  term_at: z.number().nullable(),
+})
+
 /** What the record of every run holds, whatever it is that drush does: the life of a child process. */
 export const runLifeSchema = z.object({
   /** Of this form; a record of a newer Skynet is shown, and touched by nobody older. */
@@ -65,8 +75,10 @@ export const runLifeSchema = z.object({
   started_at: z.number().nullable(),
   ended_at: z.number().nullable(),
   settled_at: z.number().nullable(),
-  /** Set when Skynet itself ended the child because it ran longer than `[drush] timeout`. */
+  /** Set when Skynet itself ended the child because it ran longer than its time limit. */
   timed_out: z.boolean(),
+  /** Somebody has cancelled the run; absent, as in a record of an older version: nobody. */
+  cancellation: cancellation.optional(),
   exit: exit.nullable(),
 })
 
@@ -85,6 +97,7 @@ export const runRecordSchema = z.object({
 
 export type RunLife = z.infer<typeof runLifeSchema>
 export type RunRecord = z.infer<typeof runRecordSchema>
+export type Cancellation = z.infer<typeof cancellation>
 export type RunExit = z.infer<typeof exit>
 export type RunOutcome = z.infer<typeof outcome>
 

@@ -22,16 +22,3 @@ export function sessionState(table: ProcessTable, child: ProcessIdentity): Sessi
     .filter((process) => WORK.test(table.args(process.pid).join(' ')))
   return processes.length === 0 ? { kind: 'empty' } : { kind: 'orphans', processes }
 }
-
-/** Sends a signal to every process of the session that is alive at this moment. */
-export function signalSession(table: ProcessTable, child: ProcessIdentity, signal: NodeJS.Signals): void {
-  if (sessionState(table, child).kind === 'empty') return
-  for (const process_ of table.list()) {
-    if (process_.session !== child.pid || process_.started < child.started) continue
-    try {
-      process.kill(process_.pid, signal)
-    } catch {
-      // It ended by itself in the meantime.
-    }
-  }
-}

@@ -1,10 +1,11 @@
 import type { ChildProcess } from 'node:child_process'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { ProcessIdentity, ProcessTable } from './process-table.js'
-import type { RunExit, RunLife, RunRecord } from './run-record.js'
+import type { Cancellation, RunExit, RunLife, RunRecord } from './run-record.js'
 import { OwnershipLost, exitOfShellStatus, type RunStoreOf } from './run-store.js'
 import { trimOutput } from './run-output.js'
-import { sessionState, signalSession } from './run-session.js'
+import { sessionState } from './run-session.js'
+import { RunTree } from './run-tree.js'
 
 /** How often a run whose end nobody tells us is looked at, in milliseconds: an adopted one, or orphans. */
 const LOOK_INTERVAL = 250
@@ -12,7 +13,7 @@ const LOOK_INTERVAL = 250
 /** How often an own child is looked at besides: its output's size, its time limit. */
 const CARE_INTERVAL = 1_000
 
-/** Between TERM and KILL for a run that passed `[drush] timeout`, in milliseconds. */
+/** Between TERM and KILL for a run that passed its time limit, in milliseconds. */
 const TIMEOUT_GRACE = 30_000
 
 export interface RunSurroundings<R extends RunLife = RunRecord> {
@@ -20,8 +21,8 @@ export interface RunSurroundings<R extends RunLife = RunRecord> {
   processes: ProcessTable
   now: () => number
   outputLimit: number
-  /** Milliseconds; null: none. */
-  timeout: number | null
+  /** How long the run may take, in milliseconds; null: as long as it likes. */
+  timeout: () => number | null
   /**
    * Whether the run is over when drush has exited, whatever it has left in the background. A drush that a signal ended
    * left its backend behind against its will: that one is waited for all the same.
@@ -31,7 +32,12 @@ export interface RunSurroundings<R extends RunLife = RunRecord> {
 
 /** `taken over`: another daemon has adopted the run, or even settled it; this one has let go of it. */
 export type RunEvent =
-  { kind: 'orphaned'; pids: number[] } | { kind: 'timed out' } | { kind: 'ended' } | { kind: 'taken over' }
+  | { kind: 'orphaned'; pids: number[] }
+  | { kind: 'timed out' }
+  /** TERM was not enough. */
+  | { kind: 'killed'; pids: number[] }
+  | { kind: 'ended' }
+  | { kind: 'taken over' }
 
 /**
  * One run while its session lives: from the moment that its child exists to the moment that nothing of it is left. It
@@ -44,6 +50,10 @@ export class Run<R extends RunLife = RunRecord> {
   readonly #listener: (event: RunEvent) => void
   readonly #mainExit: Promise<RunExit> | undefined
   readonly #released = new AbortController()
+  readonly #tree: RunTree
+  /** When it is to be killed, should it still be there; undefined: nobody has asked it to end. */
+  #killAt: number | undefined
+  #isKilled = false
 
   /**
    * @param own the child process where it is ours; an adopted run has none and is watched from outside.
@@ -59,6 +69,7 @@ export class Run<R extends RunLife = RunRecord> {
     this.#surroundings = surroundings
     this.#listener = listener
     this.#mainExit = own && exitOf(own)
+    this.#tree = new RunTree(surroundings.processes, record.child)
   }
 
   /** Follows the run to its end; resolves then, or when it was released. */
@@ -67,8 +78,11 @@ export class Run<R extends RunLife = RunRecord> {
     const mainExit = this.#mainExit
     let exit: RunExit | undefined
     while (!this.#isReleased()) {
+      this.#end()
       const state = sessionState(processes, this.child)
-      if (state.kind === 'empty') break
+      // What is being ended goes as a whole, also what would otherwise not count as work on the task.
+      const isLeft = this.#killAt !== undefined && this.#tree.alive().length > 0
+      if (state.kind === 'empty' && !isLeft) break
       if (endsWithDrush && state.kind === 'orphans' && store.readExit(this.record.run)?.kind === 'code') break
       if (state.kind === 'orphans' && this.record.state === 'running') {
         this.#update({ state: 'orphaned', exit: exit ?? store.readExit(this.record.run) ?? { kind: 'unknown' } })
@@ -77,7 +91,8 @@ export class Run<R extends RunLife = RunRecord> {
       }
       this.#care()
       if (mainExit && !exit) {
-        exit = await Promise.race([mainExit, this.#pause(CARE_INTERVAL)])
+        const interval = this.#killAt === undefined ? CARE_INTERVAL : LOOK_INTERVAL
+        exit = await Promise.race([mainExit, this.#pause(interval)])
       } else {
         await this.#pause(LOOK_INTERVAL)
       }
@@ -98,9 +113,22 @@ export class Run<R extends RunLife = RunRecord> {
     this.#released.abort()
   }
 
-  /** Sends a signal to all that is alive of the run. */
-  signal(signal: NodeJS.Signals): void {
-    signalSession(this.#surroundings.processes, this.child, signal)
+  /**
+   * Notes on disk that the run is to be ended; `terminate` ends it. @returns whether this is news: a run that is being
+   * ended is so only once.
+   */
+  cancel(cancellation: Cancellation): boolean {
+    if (this.record.cancellation) return false
+    this.#update({ cancellation })
+    return !this.#isReleased()
+  }
+
+  /** Ends a cancelled run: TERM now, KILL to what is left after its grace. */
+  terminate(): void {
+    const { cancellation } = this.record
+    if (!cancellation) return
+    this.#update({ cancellation: { ...cancellation, term_at: this.#surroundings.now() } })
+    if (!this.#isReleased()) this.#end()
   }
 
   #isReleased(): boolean {
@@ -110,16 +138,35 @@ export class Run<R extends RunLife = RunRecord> {
   #care(): void {
     const { store, now, outputLimit, timeout } = this.#surroundings
     trimOutput(store.outputFile(this.record.run), outputLimit * 2)
-    if (timeout === null || this.record.started_at === null) return
-    const over = now() - this.record.started_at - timeout
-    if (over > 0 && !this.record.timed_out) {
-      this.#update({ timed_out: true })
-      if (this.#isReleased()) return
-      this.#listener({ kind: 'timed out' })
-      this.signal('SIGTERM')
-    } else if (over > TIMEOUT_GRACE) {
-      this.signal('SIGKILL')
+    const { started_at, timed_out } = this.record
+    const limit = timeout()
+    if (limit === null || started_at === null || timed_out || now() - started_at <= limit) return
+    this.#update({ timed_out: true })
+    if (this.#isReleased()) return
+    this.#listener({ kind: 'timed out' })
+    this.#end()
+  }
+
+  /** Asks a run to end that timed out or was cancelled, once; kills what is left of it when its grace is over. */
+  #end(): void {
+    const { timed_out, cancellation } = this.record
+    const termAt = cancellation?.term_at ?? null
+    if (!timed_out && termAt === null) return
+    const now = this.#surroundings.now()
+    const grace = termAt === null || !cancellation ? TIMEOUT_GRACE : cancellation.grace_ms
+    if (this.#killAt === undefined) {
+      this.#killAt = Math.min(now, termAt ?? now) + grace
+      this.#tree.terminate()
+      return
     }
+    // Cancelling what had timed out may shorten its grace; a clock that was set back does not prolong it.
+    this.#killAt = Math.min(this.#killAt, now + grace)
+    // Looked at each time, so that what leaves the session in the meantime is known.
+    const alive = this.#tree.alive()
+    if (now < this.#killAt || alive.length === 0) return
+    if (!this.#isKilled) this.#listener({ kind: 'killed', pids: alive.map(({ pid }) => pid) })
+    this.#isKilled = true
+    this.#tree.kill()
   }
 
   #update(change: Partial<RunLife>): void {

@@ -19,11 +19,14 @@ const UNKNOWN_DURATION = 60
 
 /**
  * How long the queue takes with so many slots: a simulation of the scheduler on durations in seconds by type (medians
- * of the past). Pauses and other halts are taken to be over.
+ * of the past). Pauses, of the queue or of some tasks, and other halts are taken to be over.
  */
 export function estimate(input: PlanInput, durations: ReadonlyMap<string, number>, slots: number): Estimate {
   const seconds = durationOf(durations)
-  const all = queueOrder(input.waiting)
+  const all = queueOrder(input.waiting).map((task): WaitingTask => {
+    const { paused, ...others } = task
+    return paused === undefined ? task : others
+  })
   const waiting = all.slice(0, PLAYED)
   const played = play({ ...input, waiting, limits: { ...input.limits, concurrentTasks: slots } }, seconds)
   const work = (tasks: readonly WaitingTask[]) => tasks.reduce((sum, { type }) => sum + seconds(type), 0)

@@ -1,7 +1,7 @@
 import type { CodedFootprint, Footprints } from './footprints.js'
 import { parentsFirst } from './parents-first.js'
 import type { PlanInput, RunningTask, WaitingTask } from './plan-input.js'
-import { isParked, queueOrder } from './queue-order.js'
+import { isPutOff, queueOrder } from './queue-order.js'
 import type { Reason } from './reason.js'
 import { INTERACTIVE_TYPES } from './task-types.js'
 import { bulkTasks, runningVerifies } from './urgency.js'
@@ -13,7 +13,7 @@ export interface Occupant {
   readonly footprint: CodedFootprint
   /** Whether it runs, or starts in this round. */
   active: boolean
-  /** Whether it is parked, or stands behind a parked task of its object. */
+  /** Whether it is put off (parked or paused), or stands behind such a task of its object. */
   heldUp: boolean
 }
 
@@ -23,7 +23,8 @@ export interface Entry extends Occupant {
   readonly urgency: Urgency
   /** Whether it is interactive, or an interactive task waits behind it on the same object. */
   urgent: boolean
-  readonly parked: boolean
+  /** Parked or paused. */
+  readonly putOff: boolean
   /** Index in the queue's own order. */
   readonly index: number
   /** Place in the line: the index of the task itself, or of the one that it was moved to by `parentsFirst`. */
@@ -46,15 +47,15 @@ export function lineUp(input: PlanInput, footprints: Footprints): Entry[] {
   const tasks = queueOrder(input.waiting)
   const urgencyOf = urgencies(tasks, input)
   const entries = tasks.map((task, index): Entry => {
-    const parked = isParked(task, now)
+    const putOff = isPutOff(task, now)
     return {
       task,
       footprint: footprints.of(task),
       active: false,
-      heldUp: parked,
+      heldUp: putOff,
       urgency: urgencyOf(task),
       urgent: false,
-      parked,
+      putOff,
       index,
       anchor: index,
       rank: 0,

@@ -23,7 +23,7 @@ const WINDOW = 24 * 60 * 60
  */
 export function parentsFirst(entries: Entry[], resources: number): Entry[] {
   const verifies = firstOfTheirObject(entries).filter((entry) => isOf(entry, 'verify', 'platform', 'server'))
-  const deletions = entries.filter((entry) => !entry.parked && isOf(entry, 'delete', 'platform', 'server'))
+  const deletions = entries.filter((entry) => !entry.putOff && isOf(entry, 'delete', 'platform', 'server'))
   if (verifies.length === 0 && deletions.length === 0) return entries
 
   const children = childrenOf([...verifies, ...deletions], entries, resources)
@@ -47,7 +47,7 @@ function firstOfTheirObject(entries: readonly Entry[]): Entry[] {
     const { task, footprint } = entry
     if (footprint.object !== 'site' && !first.has(task.rid)) first.set(task.rid, entry)
   }
-  return [...first.values()].filter((entry) => !entry.parked)
+  return [...first.values()].filter((entry) => !entry.putOff)
 }
 
 /** By the number of a resource that a parent takes exclusively: the tasks that use it, in the queue's order. */
@@ -57,7 +57,7 @@ function childrenOf(parents: readonly Entry[], entries: readonly Entry[], resour
   const children = new Array<Entry[] | undefined>(resources).fill(undefined)
   for (const parent of parents) for (const resource of territory(parent)) children[resource] = []
   for (const entry of entries) {
-    if (entry.parked) continue
+    if (entry.putOff) continue
     for (const lock of entry.footprint.locks) children[resourceOf(lock)]?.push(entry)
   }
   return children

@@ -1,7 +1,7 @@
 import type { Task } from '../hostmaster/task.js'
 import type { Footprints } from './footprints.js'
 import type { Footprint } from './locks.js'
-import type { Halt } from './reason.js'
+import type { Halt, PauseOfTasks } from './reason.js'
 import type { ExtraTypes } from './task-types.js'
 import type { Topology } from './topology.js'
 
@@ -13,6 +13,8 @@ export interface WaitingTask extends Pick<Task, 'nid' | 'vid' | 'type' | 'rid' |
   readonly parkedUntil?: number
   /** Set where it is parked because another Skynet has claimed it. */
   readonly claimed?: boolean
+  /** An operator has paused tasks of its type, or of its object. */
+  readonly paused?: PauseOfTasks
   /** Set once a plan has called it bulk: the last tasks of a batch stay bulk when the others are done. */
   readonly bulk?: boolean
 }

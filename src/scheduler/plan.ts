@@ -4,8 +4,8 @@ import type { Reason } from './reason.js'
 import { freeSlots, Round } from './round.js'
 
 export type { Limits, PlanInput, RunKind, RunningTask, WaitingTask } from './plan-input.js'
-export type { Halt, NameOf, Reason, TaskName } from './reason.js'
-export { describeReason } from './reason.js'
+export type { Halt, NameOf, PauseOfTasks, Reason, TaskName } from './reason.js'
+export { describeReason, nameTasks } from './reason.js'
 
 /** A task that starts now. */
 export interface PlannedTask {
@@ -36,7 +36,7 @@ export interface Plan {
  *    interactive before bulk (and with an interactive task those ahead of it on its object), all else in the order
  *    of the line. After ten such starts in a row the line decides once, so that bulk work always ends.
  *
- * A parked task claims nothing, and neither do those behind it on its object: one task that cannot get through must
+ * A parked or paused task claims nothing, and neither do those behind it on its object: one task that cannot get through must
  * not stop a whole server for an hour. A task of an unknown object takes everything and has its place in the line
  * like any other: it waits for all runs, runs alone, and is done.
  *

@@ -22,6 +22,11 @@ export function changed(task: WaitingTask): number {
   return Number.isFinite(task.changed) ? task.changed : 0
 }
 
+/** Whether the task is not to be tried now, whatever is free: it claims nothing then. */
+export function isPutOff(task: WaitingTask, now: number): boolean {
+  return task.paused !== undefined || isParked(task, now)
+}
+
 /** Whether the task is put off for a while because drush refused it. */
 export function isParked(task: WaitingTask, now: number): boolean {
   return task.parkedUntil !== undefined && task.parkedUntil > now

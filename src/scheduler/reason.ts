@@ -7,9 +7,27 @@ export interface TaskName {
   readonly object: string
 }
 
+/** A pause of some tasks: of a type, of an object, or of a type on an object. Times are milliseconds since 1970. */
+export interface PauseOfTasks {
+  /** null: of every type. */
+  readonly type: string | null
+  /** null: of every object. */
+  readonly object: string | null
+  readonly by: string
+  readonly since: number
+  readonly until: number | null
+  readonly reason: string
+}
+
 /** Why nothing at all may start. Times are milliseconds since 1970. */
 export type Halt =
-  | { readonly kind: 'paused'; readonly by: string; readonly since?: number; readonly reason?: string }
+  | {
+      readonly kind: 'paused'
+      readonly by: string
+      readonly since?: number
+      readonly until?: number
+      readonly reason?: string
+    }
   | { readonly kind: 'not-leading'; readonly leader?: string }
   | { readonly kind: 'foreign-lock'; readonly holder: string; readonly until?: number }
   | { readonly kind: 'outage'; readonly what: string; readonly since?: number }
@@ -21,6 +39,7 @@ export type Reason =
   | Halt
   | { readonly kind: 'parked'; readonly until: number }
   | { readonly kind: 'claimed-elsewhere'; readonly vid: number }
+  | { readonly kind: 'task-paused'; readonly pause: PauseOfTasks }
   | { readonly kind: 'settling'; readonly until: number }
   | { readonly kind: 'behind-same-object'; readonly task: TaskName; readonly running: boolean }
   | { readonly kind: 'waits-for-lock'; readonly resource: Resource; readonly holder: TaskName }
@@ -36,7 +55,7 @@ export type NameOf = (nid: number) => string | undefined
 export function describeReason(reason: Reason, nameOf: NameOf = () => undefined): string {
   switch (reason.kind) {
     case 'paused':
-      return `The queue is paused by ${reason.by}${since(reason.since)}${because(reason.reason)}.`
+      return `The queue is paused by ${reason.by}${since(reason.since)}${until(reason.until)}${because(reason.reason)}.`
     case 'not-leading':
       return reason.leader === undefined
         ? 'This daemon does not lead: another one runs the queue.'
@@ -53,6 +72,8 @@ export function describeReason(reason: Reason, nameOf: NameOf = () => undefined)
       return `An earlier attempt did not get through; it will be tried again${until(reason.until, 'after') || ' later'}.`
     case 'claimed-elsewhere':
       return `Another Skynet, of another machine or state directory, has claimed it (skynet_run_${reason.vid} in the table semaphore): it is left to that one.`
+    case 'task-paused':
+      return describePause(reason.pause)
     case 'settling':
       return `It has only just been queued and may start${until(reason.until, 'after') || ' soon'}.`
     case 'behind-same-object':
@@ -70,6 +91,15 @@ export function describeReason(reason: Reason, nameOf: NameOf = () => undefined)
         ? 'It could start, but the only slot is taken.'
         : `It could start, but all ${reason.slots} slots are taken.`
   }
+}
+
+function describePause({ by, since: at, until: end, reason, ...tasks }: PauseOfTasks): string {
+  return `It is paused, with all ${nameTasks(tasks)}, by ${by}${since(at || undefined)}${until(end ?? undefined)}${because(reason)}.`
+}
+
+/** The tasks that a pause is about: `verify tasks of blog.example.com`. */
+export function nameTasks({ type, object }: Pick<PauseOfTasks, 'type' | 'object'>): string {
+  return `${type === null ? 'tasks' : `${type} tasks`}${object === null ? '' : ` of ${object}`}`
 }
 
 function taskName(task: TaskName): string {

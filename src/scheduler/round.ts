@@ -128,9 +128,10 @@ export class Round {
   }
 
   private refuse(entry: Entry, ahead: Occupant | undefined): Refusal | undefined {
-    const { task, parked, footprint, urgency } = entry
-    if (parked && task.claimed === true) return { reason: { kind: 'claimed-elsewhere', vid: task.vid } }
-    if (parked) return { reason: { kind: 'parked', until: task.parkedUntil ?? this.input.now } }
+    const { task, putOff, footprint, urgency } = entry
+    if (putOff && task.claimed === true) return { reason: { kind: 'claimed-elsewhere', vid: task.vid } }
+    if (task.paused !== undefined) return { reason: { kind: 'task-paused', pause: task.paused } }
+    if (putOff) return { reason: { kind: 'parked', until: task.parkedUntil ?? this.input.now } }
     if (ahead !== undefined) return { sameObject: ahead }
     const { limits, now } = this.input
     const settle = limits.settle ?? 0

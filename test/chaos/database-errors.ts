@@ -1,4 +1,6 @@
+import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { askDaemon } from '../../src/daemon/control-client.js'
 import { QUEUE_LOCK_ROW } from '../../src/hostmaster/queue-lock-row.js'
 import { CONNECT, ErrorProxy, normalised, type InjectedError, type Phase } from './error-proxy.js'
 import type { Random } from './random.js'
@@ -136,6 +138,10 @@ async function tourOfStatements(
     mayFail.push(killed)
     const drush = await soon(() => world.sandbox.journalFile.of('start', killed)[0], TOUR_LIMIT)
     if (drush) process.kill(drush.pid, 'SIGKILL')
+    const { nid: cancelled } = await hostmaster.queueTask({ ...long, object: world.sites[4] ?? 0 })
+    mayFail.push(cancelled)
+    await soon(() => world.sandbox.journalFile.of('start', cancelled)[0], TOUR_LIMIT)
+    await cancel(world, cancelled)
     await setRow('skynet:elsewhere:1', 100)
     await delay(100)
     // Nearly over: to be renewed.
@@ -151,6 +157,12 @@ async function tourOfStatements(
   }
   await hostmaster.execute('UPDATE hosting_task SET task_status = 2 WHERE vid = ?', [stuck.vid])
   return { nids, mayFail }
+}
+
+/** As `skynet cancel` does it; a daemon whose database is away refuses, and the task ends by itself. */
+async function cancel({ records }: World, nid: number): Promise<void> {
+  const question = { verb: 'cancel' as const, nid, by: 'chaos', reason: 'a test', grace_ms: 1_000, confirmed: true }
+  await askDaemon(join(records.stateDirectory, 'control.sock'), question).catch(() => undefined)
 }
 
 /** The daemon's own user, so that the general log tells its statements from drush's. */

@@ -95,12 +95,26 @@ test('[drush] timeout ends a hanging task, whose error row names the limit', asy
   const next = await queue()
   const daemon = sandbox.startDaemon(['--once'])
   assert.deepEqual(await daemon.waitForExit(), { code: 0, signal: null }, daemon.lastWords())
-  assert.equal(linesOf(daemon, 'run is longer than [drush] timeout; it is being ended', nid).length, 1)
+  assert.equal(linesOf(daemon, 'run is longer than its time limit; it is being ended', nid).length, 1)
   assert.equal(await sandbox.hostmaster.currentStatus(nid), 2)
   const errors = (await sandbox.hostmaster.log(nid)).filter(({ type }) => type === 'error')
   assert.equal(errors.length, 1)
   assert.match(errors[0]?.message ?? '', /ended by signal TERM .*longer than the limit .*\[drush\] timeout/)
   assert.equal(await sandbox.hostmaster.currentStatus(next), 1)
+})
+
+test('[timeouts] limits a type, and outranks [drush] timeout; also for a task that runs when it is set', async () => {
+  configure(sandbox, { drush: { timeout: '1s' }, timeouts: { verify: 'none' } })
+  const nid = await queue({ sandbox_hang: '1' })
+  const daemon = sandbox.startDaemon(['--once'])
+  await sandbox.waitForJournal((entry) => entry.event === 'start' && entry.nid === nid)
+  configure(sandbox, { timeouts: { verify: '2s', migrate: '1s' } })
+  await daemon.waitForLog('configuration changed')
+  assert.deepEqual(await daemon.waitForExit(), { code: 0, signal: null }, daemon.lastWords())
+  const [run] = linesOf(daemon, 'task ended', nid)
+  assert.ok(Number(run?.['duration_ms']) >= 2_000, JSON.stringify(run))
+  const errors = (await sandbox.hostmaster.log(nid)).filter(({ type }) => type === 'error')
+  assert.match(errors[0]?.message ?? '', /longer than the limit .*\[timeouts\]/)
 })
 
 test('[drush] timeout kills, half a minute later, what ignores its TERM, and what that left behind', async () => {

@@ -136,10 +136,15 @@ class ModuleTest extends TestCase {
         'waiting' => array(array('nid' => 131, 'type' => 'backup', 'object' => 'example.com', 'since' => time() - 3, 'reason' => 'waits for verify of the same site')),
         'waiting_count' => 12,
         'paused' => array('by' => 'operator', 'since' => time() - 60, 'reason' => 'moving house'),
+        'paused_tasks' => array(
+          array('type' => 'migrate', 'object' => '', 'by' => 'aegir', 'since' => time() - 60, 'until' => time() + 60, 'reason' => 'office hours'),
+          array('type' => '', 'object' => 'shop.example.com'),
+          array('type' => 'backup', 'object' => 'blog.example.com'),
+        ),
         'stuck' => array(7),
       )),
     )), StandIn::daemon(array('host' => 'second', 'state' => 'standby'))));
-    foreach (array('<a href="/node/130">verify example.com</a>', '[4242]', '<a href="/node/131">backup example.com</a>', 'waits for verify of the same site', 'and 11 more', 'sec: moving house', 'One task is marked', '[second]', '[standby]', 'messages status') as $text) {
+    foreach (array('<a href="/node/130">verify example.com</a>', '[4242]', '<a href="/node/131">backup example.com</a>', 'waits for verify of the same site', 'and 11 more', 'sec: moving house', 'Tasks of the type migrate are paused, by aegir, for ', ', for another ', ' sec: office hours', 'Tasks of shop.example.com are paused.', 'Tasks of the type backup of blog.example.com are paused.', 'One task is marked', '[second]', '[standby]', 'messages status') as $text) {
       $this->assertStringContainsString($text, $html);
     }
   }
@@ -154,6 +159,7 @@ class ModuleTest extends TestCase {
         'running' => array(array('nid' => $evil, 'type' => $evil, 'object' => $evil, 'since' => $evil, 'pid' => $evil)),
         'waiting' => array(array('nid' => 1, 'type' => $evil, 'object' => $evil, 'reason' => $evil)),
         'paused' => array('by' => $evil, 'reason' => $evil),
+        'paused_tasks' => array(array('type' => $evil, 'object' => $evil, 'by' => $evil, 'reason' => $evil), $evil),
       )),
     )), StandIn::daemon(array('host' => $evil, 'pid' => $evil))));
     $this->assertStringNotContainsString('<script', $html);

@@ -103,7 +103,7 @@ class StatusTest extends TestCase {
    */
   public function testADamagedSnapshotIsAnEmptyOneAndNeverAnError($json) {
     $snapshot = hosting_skynet_snapshot($json);
-    $this->assertSame(array('running', 'waiting', 'stuck', 'waiting_count', 'starting', 'config_mtime', 'paused'), array_keys($snapshot));
+    $this->assertSame(array('running', 'waiting', 'stuck', 'waiting_count', 'starting', 'config_mtime', 'paused', 'paused_tasks'), array_keys($snapshot));
     foreach (array_merge($snapshot['running'], $snapshot['waiting'], $snapshot['stuck']) as $task) {
       $this->assertSame(array('int', 'int', 'int', 'str', 'str', 'str'), array_map(function ($value) {
         return substr(gettype($value), 0, 3);

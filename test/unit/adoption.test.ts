@@ -105,7 +105,7 @@ test('a child that ends between the look and the adoption leads to an ended run 
   writeFileSync(join(store.directory(RUN), 'exit'), '1\n')
   dies(50)
   const events: RunEvent[] = []
-  const surroundings = { store, processes, now: () => 99, outputLimit: 1e6, timeout: null }
+  const surroundings = { store, processes, now: () => 99, outputLimit: 1e6, timeout: () => null }
   const run = new Run({ ...record(), child: child() }, surroundings, (event) => events.push(event))
   await run.follow()
   assert.deepEqual(events, [{ kind: 'ended' }])

@@ -28,6 +28,7 @@ test('config.example.ini with every key uncommented gives the same, with the exa
     database: { ...defaults.database, db: 'hostmaster', user: 'hostmaster', passwd: 'secret' },
     locks: { my_type: ['site', 'platform'] },
     schedule: { 'hosting-dispatch': '* * * * *' },
+    timeouts: { verify: 7_200_000 },
   })
   assert.ok(![...origins.values()].includes('default'))
 })

@@ -324,6 +324,18 @@ describe('Waiting for a time', () => {
     assert.equal(why(world, 1), 'claimed-elsewhere')
   })
 
+  test('A paused task keeps its object waiting, and nothing else.', () => {
+    const pause = { type: 'verify', object: null, by: 'aegir', since: NOW, until: null, reason: '' }
+    const world = input([
+      waiting(1, 'verify', 10, { paused: pause }),
+      waiting(2, 'backup', 10),
+      waiting(3, 'backup', 101),
+    ])
+    assert.deepEqual(starts(world), [3])
+    assert.equal(why(world, 1), 'task-paused')
+    assert.equal(why(world, 2), 'behind 1')
+  })
+
   test('A task younger than settle waits until it is old enough, but not for a clock that is far ahead.', () => {
     const at = (changed: number) =>
       input([waiting(1, 'verify', 101, { changed })], { limits: { concurrentTasks: 1, settle: 5000 } })
@@ -372,6 +384,20 @@ describe('A reason in one sentence', () => {
     [
       { kind: 'claimed-elsewhere', vid: 8 },
       'Another Skynet, of another machine or state directory, has claimed it (skynet_run_8 in the table semaphore): it is left to that one.',
+    ],
+    [
+      {
+        kind: 'task-paused',
+        pause: { type: 'migrate', object: null, by: 'aegir', since: 1000, until: 2000, reason: 'slow disk' },
+      },
+      'It is paused, with all migrate tasks, by aegir since 1970-01-01T00:00:01Z until 1970-01-01T00:00:02Z (slow disk).',
+    ],
+    [
+      {
+        kind: 'task-paused',
+        pause: { type: null, object: 'a.example.com', by: 'aegir', since: 0, until: null, reason: '' },
+      },
+      'It is paused, with all tasks of a.example.com, by aegir.',
     ],
     [{ kind: 'settling', until: 1e300 }, 'It has only just been queued and may start soon.'],
     [

@@ -93,6 +93,18 @@ describe('a run', () => {
     })
   }
 
+  test('that somebody cancelled says so and why, not by whom, before anything else', () => {
+    const cancellation = { by: 'aegir', reason: 'wrong platform', asked_at: 1, grace_ms: 1, term_at: 1 }
+    const record = { ...RECORD, timed_out: true, exit: { kind: 'signal' as const, signal: 'KILL' }, cancellation }
+    const settlement = settlementOf(evidence({ record, rows: running }))
+    assert.match(
+      settlement.kind === 'fail' ? settlement.message : '',
+      /signal KILL .*, because an administrator cancelled it: wrong platform \(run /,
+    )
+    const notBegun = settlementOf(evidence({ record, rows: { ...running, run: undefined, currentVid: RECORD.vid } }))
+    assert.equal(notBegun.kind, 'cancelled')
+  })
+
   test('that Skynet ended for its time limit says so', () => {
     const record = { ...RECORD, timed_out: true, exit: { kind: 'signal' as const, signal: 'TERM' } }
     const settlement = settlementOf(evidence({ record, rows: running }))

@@ -27,6 +27,7 @@ function statusWith(changes: Partial<Status> = {}): Status {
     standbys: [],
     database: { name: 'hostmaster', state: 'connected', since: NOW - 72 * HOUR, error: null },
     paused: [],
+    paused_tasks: [],
     hindrances: [],
     slots: 3,
     running: [],
@@ -56,6 +57,7 @@ function run(nid: number, type: string, object: string, age: number, more: Parti
     since,
     age_ms: age,
     usual: null,
+    cancelled_by: null,
     ...more,
   }
 }
@@ -89,7 +91,15 @@ const BAD_NIGHT = statusWith({
   standbys: [{ pid: 4800, since: NOW - 3 * HOUR }],
   database: { name: 'hostmaster', state: 'lost', since: NOW - 40 * SECOND, error: 'the server closed the connection' },
   paused: [
-    { by: 'aegir', since: NOW - 2 * MINUTE, reason: 'database maintenance, ask Anna before you go on with anything' },
+    {
+      by: 'aegir',
+      since: NOW - 2 * MINUTE,
+      until: null,
+      reason: 'database maintenance, ask Anna before you go on with anything',
+    },
+  ],
+  paused_tasks: [
+    { type: 'migrate', object: null, by: 'anna', since: NOW - HOUR, until: NOW + 2 * HOUR, reason: 'office hours' },
   ],
   hindrances: [
     {
@@ -103,6 +113,7 @@ const BAD_NIGHT = statusWith({
     run(142, 'clone', 'a-site-with-a-very-long-name.of-some-client.example.com', 30 * MINUTE, { usual }),
     run(143, 'backup', '東京.example.com', 90 * MINUTE, { usual, state: 'orphaned' }),
     run(144, 'frobnicate', '', 3 * SECOND, { state: 'starting' }),
+    run(145, 'restore', 'wiki.example.net', MINUTE, { cancelled_by: 'anna' }),
   ],
   foreign: [{ nid: 120, type: 'verify', object: 'blog.example.com', pid: 999 }],
   stuck: [{ nid: 99, type: 'install', object: 'old.example.com' }],

@@ -1,7 +1,7 @@
 import { lstatSync } from 'node:fs'
 import { join } from 'node:path'
 import { Attempts, RECALL, type Parked } from '../../daemon/attempts.js'
-import { OwnPause } from '../../daemon/pause.js'
+import { OwnPauses, isWholeQueue } from '../../daemon/pause.js'
 import { claimOrigin, parseClaim } from '../../daemon/run-claim.js'
 import { findWork, livingProcess } from '../../daemon/task-work.js'
 import { readScalars, readSitePlaces } from '../../hostmaster/doctor-queries.js'
@@ -11,6 +11,7 @@ import { readOpenTasks, readTask, type TaskRow } from '../../hostmaster/task-que
 import { printable } from '../../observe/printable.js'
 import { taskOfRunName } from '../../runner/run-record.js'
 import { isReadable } from '../../runner/run-store.js'
+import { nameTasks } from '../../scheduler/plan.js'
 import { pass, warn, type CheckGroup, type Finding } from './check.js'
 import type { Examination } from './examination.js'
 import { openRunStore } from './open-run-store.js'
@@ -37,7 +38,8 @@ export function taskChecks(exam: Examination): CheckGroup {
 }
 
 async function pause({ config, connection }: Examination): Promise<Finding> {
-  const own = new OwnPause(config.state.dir).read()
+  const all = new OwnPauses(config.state.dir).list(Date.now())
+  const own = all.find(isWholeQueue)
   if (own) {
     const why = own.reason === '' ? '' : `: ${printable(own.reason)}`
     return warn(`the queue is paused by ${printable(own.by)}${why}`, 'When it may go on: skynet resume')
@@ -46,6 +48,12 @@ async function pause({ config, connection }: Examination): Promise<Finding> {
   if (isPhpTrue((await readScalars(connection, ['hosting_queued_paused'])).get('hosting_queued_paused'))) {
     const todo = 'End it on the page of the daemon (admin/hosting/skynet), unless an upgrade of Aegir is under way.'
     return warn('the queue is paused in Aegir (hosting_queued_paused)', todo)
+  }
+  const [first] = all
+  if (first) {
+    const others = all.length > 1 ? `, and ${all.length - 1} more` : ''
+    const what = `${nameTasks(first)} are paused by ${first.by}${others}`
+    return warn(printable(what), 'When they may go on: skynet resume --all; skynet status lists them.')
   }
   return pass('the queue is not paused')
 }

@@ -199,7 +199,14 @@ export class ScheduledRuns {
     const { outputLimit } = settings()
     // hosting-dispatch forks Aegir's queues and leaves (`'fork' => TRUE`): waiting for the longest of them, hours of
     // backups perhaps, would keep all others from being dispatched. And no time limit: that one is meant for tasks.
-    const surroundings = { store, processes, now: () => clock.now(), timeout: null, outputLimit, endsWithDrush: true }
+    const surroundings = {
+      store,
+      processes,
+      now: () => clock.now(),
+      timeout: () => null,
+      outputLimit,
+      endsWithDrush: true,
+    }
     const run = new Run(record, surroundings, (event) => this.#tell(run, event), own)
     this.#active.set(record.run, { phase: 'following', record, run })
     const unfollowed = (error: unknown): void => {

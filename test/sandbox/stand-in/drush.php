@@ -43,6 +43,7 @@ function main(array $arguments): int
     if (isset($config['site']) && $database !== null) {
         require_once __DIR__ . '/site.php';
         Site::begin($database, array_merge([$command], $words));
+        Site::$options = in_array('--json', $arguments, true) ? ['json' => true] : [];
         if (in_array($command, SITE_COMMANDS, true)) {
             return site_command($command, $words);
         }

@@ -18,6 +18,7 @@ const DRUSH_BOOTSTRAP_DRUPAL_FULL = 5;
 
 const SITE_COMMANDS = [
     'cache-clear', 'pm-list', 'pm-enable', 'pm-disable', 'pm-uninstall', 'hosting-dispatch', 'hosting-pause', 'hosting-resume',
+    'skynet-queue',
 ];
 
 /** What one drush process knows. */
@@ -26,6 +27,8 @@ final class Site
     public static mysqli $database;
     public static array $config;
     public static array $arguments = [];
+    /** Options of the command line, by name. */
+    public static array $options = [];
     public static array $statics = [];
     /** Rows for the log of the task that this process runs. */
     public static array $logs = [];
@@ -97,9 +100,24 @@ function site_command(string $command, array $words): int
             load_drush_hooks();
             drush_skynet_post_hosting_resume();
             break;
+        case 'skynet-queue':
+            $status = skynet_queue();
+            break;
     }
     journal(['event' => 'command-end', 'command' => $command, 'status' => $status]);
     return $status;
+}
+
+/** The module's own command, which reads its task from standard input. */
+function skynet_queue(): int
+{
+    if (!module_exists('hosting_skynet')) {
+        log_line("The drush command 'skynet-queue' could not be found. Run `drush cache-clear drush` to clear the "
+            . 'commandfile cache if you have installed new extensions.', 'error');
+        return 1;
+    }
+    load_drush_hooks();
+    return drush_skynet_queue() === false ? 1 : 0;
 }
 
 function load_drush_hooks(): void
@@ -319,9 +337,58 @@ function drush_get_arguments(): array
 
 function drush_get_option(string $name, $default = null)
 {
+    if (isset(Site::$options[$name])) {
+        return Site::$options[$name];
+    }
     $credentials = Site::$config['aliases']['hostmaster'];
     $names = ['db_host' => 'host', 'db_port' => 'port', 'db_name' => 'db', 'db_user' => 'user', 'db_passwd' => 'passwd'];
     return isset($names[$name]) ? $credentials[$names[$name]] : $default;
+}
+
+function drush_print($message): void
+{
+    echo $message, "\n";
+}
+
+function drush_set_error(string $code, string $message): bool
+{
+    log_line($message, 'error');
+    return false;
+}
+
+function hosting_context_load(string $name): ?object
+{
+    $name = Site::$database->real_escape_string(ltrim($name, '@'));
+    return Site::$database->query(
+        "SELECT n.nid, n.type FROM hosting_context c JOIN node n ON n.nid = c.nid WHERE c.name = '$name'"
+    )->fetch_object();
+}
+
+function hosting_available_tasks(): array
+{
+    $site = ['verify', 'install', 'backup', 'restore', 'migrate', 'clone', 'disable', 'enable', 'delete', 'login-reset'];
+    return [
+        'site' => array_fill_keys($site, []),
+        'platform' => array_fill_keys(['verify', 'lock', 'unlock', 'delete'], []),
+        'server' => array_fill_keys(['verify', 'delete'], []),
+    ];
+}
+
+/** Hosting's own guards: the hostmaster site cannot be deleted or disabled. */
+function hosting_add_task($rid, string $type, array $arguments = [])
+{
+    if ($rid == variable_get('aegir_hostmaster_site_nid') && in_array($type, ['delete', 'disable'], true)) {
+        return false;
+    }
+    $rid = (int) $rid;
+    $context = Site::$database->query("SELECT name FROM hosting_context WHERE nid = $rid")->fetch_row()[0];
+    $given = [];
+    foreach ($arguments as $name => $value) {
+        $given[] = "$name=$value";
+    }
+    $node = (object) ['nid' => create_task(Site::$database, $context, $type, $given), 'type' => 'task', 'task_status' => HOSTING_TASK_QUEUED];
+    hosting_skynet_node_insert($node);
+    return $node;
 }
 
 function drush_get_context(string $name, $default = []): array

@@ -15,7 +15,8 @@
  *   sandbox_hang          1: never ends by itself
  *   sandbox_ignore_term   1: ignores TERM, and so do its children
  *   sandbox_outlive_ms    leaves a child behind for so long, in its session
- *   sandbox_outlive_as    what that child looks like: provision (unless given) or sleep
+ *   sandbox_outlive_as    what that child looks like: provision (unless given) or sleep; own-session: a sleep that has
+ *                         made a session of its own
  *   sandbox_close_output  1: closes its standard output and error
  *   sandbox_print         text that it prints
  *   sandbox_print_bytes   1: prints a line that is not UTF-8 and holds control characters
@@ -137,7 +138,9 @@ function leave_child(array $task, int $ms, string $as): void
     if (pcntl_fork() !== 0) {
         return;
     }
-    $command = $as === 'provision' ? provision_command($task, ['ms' => $ms, 'end' => 'unnoticed']) : ['/bin/sleep', (string) ($ms / 1000)];
+    $sleep = ['/bin/sleep', (string) ($ms / 1000)];
+    $commands = ['sleep' => $sleep, 'own-session' => array_merge(['/usr/bin/setsid'], $sleep)];
+    $command = $commands[$as] ?? provision_command($task, ['ms' => $ms, 'end' => 'unnoticed']);
     pcntl_exec($command[0], array_slice($command, 1));
     // No shutdown function here: the task is the parent's.
     posix_kill(getmypid(), SIGKILL);

@@ -1,0 +1,7 @@
+import type { DatabaseConnection } from './connection.js'
+
+/** Whether Aegir has an object of this name (without the `@` of its drush alias). */
+export async function contextExists(connection: DatabaseConnection, name: string): Promise<boolean> {
+  const rows = await connection.rows('SELECT nid FROM hosting_context WHERE name = ? LIMIT 1', [name])
+  return rows.length > 0
+}
