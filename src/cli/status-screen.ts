@@ -115,7 +115,7 @@ function usually({ usual }: RunningStatus): Cell {
 
 /** What is to be said of a run besides its age. */
 function noteOn({ age_ms, usual, state, cancelled_by }: RunningStatus): Cell {
-  if (cancelled_by !== null) return { text: `being ended: cancelled by ${cancelled_by}`, style: 'yellow' }
+  if (cancelled_by !== null) return { text: `cancelled by ${cancelled_by}`, style: 'yellow' }
   const note = STATES[state]
   if (note !== '') return note
   if (usual === null || !isLate(age_ms, usual)) return ''

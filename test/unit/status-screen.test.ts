@@ -87,7 +87,7 @@ const usual = { count: 240, median_ms: 9 * MINUTE, p95_ms: 21 * MINUTE }
 
 /** Everything that can be said at once, as it may look on a bad night. */
 const BAD_NIGHT = statusWith({
-  slots: 4,
+  slots: 5,
   standbys: [{ pid: 4800, since: NOW - 3 * HOUR }],
   database: { name: 'hostmaster', state: 'lost', since: NOW - 40 * SECOND, error: 'the server closed the connection' },
   paused: [
