@@ -7,6 +7,7 @@ import { databaseErrors } from './database-errors.js'
 import { databaseRestarted } from './database-restarted.js'
 import { diskFull, diskReadOnly } from './disk-full.js'
 import { drushKilled } from './drush-killed.js'
+import { galeraParted } from './galera-parted.js'
 import { leaderConnectionDies } from './leader-connection-dies.js'
 import { lockRow } from './lock-row.js'
 import { nastyTasks } from './nasty-tasks.js'
@@ -26,6 +27,7 @@ export const SCENARIOS: readonly Scenario[] = [
   severalDaemons,
   lockRow,
   databaseErrors,
+  galeraParted,
   diskReadOnly,
   diskFull,
   configurationAbused,

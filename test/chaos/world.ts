@@ -2,11 +2,12 @@ import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, watch } from 
 import { setTimeout as delay } from 'node:timers/promises'
 import type { DaemonLimits } from '../../src/daemon/daemon.js'
 import { ProcessTable } from '../../src/runner/process-table.js'
+import type { RunRecord } from '../../src/runner/run-record.js'
 import type { DaemonProcess } from '../sandbox/daemon-process.js'
 import type { JournalEntry } from '../sandbox/journal.js'
 import { configure, faultsOf } from '../sandbox/leader.js'
 import { Proxy } from '../sandbox/proxy.js'
-import { RunRecords } from '../sandbox/run-records.js'
+import { RunRecords, type RunFolder } from '../sandbox/run-records.js'
 import { Sandbox, type ConfigSections, type SandboxOptions } from '../sandbox/sandbox.js'
 import { makeSites } from '../sandbox/sites.js'
 import { waitFor } from '../sandbox/wait-for.js'
@@ -40,6 +41,8 @@ const SERVERS = 4
 export class World {
   readonly sandbox: Sandbox
   records: RunRecords
+  /** Records of daemons that have a home of their own. */
+  recordsElsewhere: RunRecords[] = []
   /** Starts in the journal that other records tell of. */
   startsBefore = 0
   readonly sites: readonly number[]
@@ -165,7 +168,7 @@ export class World {
       const open = [...(await this.statuses(nids))].filter(([, status]) => status === 0 || status === -1)
       return open.length === 0
     }
-    const settled = () => this.records.in('runs').filter(({ nid }) => nids.includes(nid)).length === 0
+    const settled = () => this.#recordsIn('runs').every(({ nid }) => !nids.includes(nid))
     await this.sandbox.waitFor(async () => (await look().catch(() => false)) && settled(), {
       what: `the end of ${nids.length} tasks`,
       timeoutMs: limit,
@@ -193,7 +196,7 @@ export class World {
   /** The finding of a scenario; says on standard error what was lost or doubled. */
   async finding(did: string, times: number, nids: readonly number[], expectations?: Expectations): Promise<Finding> {
     const { lost, doubled } = await this.judge(nids, expectations)
-    const blamed = this.records.in('history').filter(({ outcome }) => outcome === 'not started')
+    const blamed = this.#recordsIn('history').filter(({ outcome }) => outcome === 'not started')
     if (blamed.length > 0) throw new Error(`Attempts were counted against tasks: ${JSON.stringify(blamed)}`)
     for (const each of lost) process.stderr.write(`lost: ${each}\n`)
     for (const each of doubled) process.stderr.write(`doubled: ${each}\n`)
@@ -226,14 +229,20 @@ export class World {
     await this.sandbox.close()
   }
 
+  #recordsIn(folder: RunFolder): RunRecord[] {
+    return [this.records, ...this.recordsElsewhere].flatMap((records) => records.in(folder))
+  }
+
   /** Pids of what works on a task of this world, whoever started it. */
   #drushes(): number[] {
-    const home = `HOME=${this.sandbox.home}`
+    const home = `HOME=${this.sandbox.folder.path}/`
     const isWork = (arg: string) => arg === 'hosting-task' || arg.startsWith('provision-')
     return this.processes
       .list()
       .map(({ pid }) => pid)
-      .filter((pid) => this.processes.args(pid).some(isWork) && environmentOf(pid).includes(home))
+      .filter(
+        (pid) => this.processes.args(pid).some(isWork) && environmentOf(pid).some((each) => each.startsWith(home)),
+      )
   }
 }
 
