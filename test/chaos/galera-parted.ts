@@ -45,7 +45,8 @@ export const galeraParted: Scenario = {
       await claimsOnce(cluster, number)
       nids.push(...(await queueOn(other.hostmaster, world.sites, random, 6)))
       // The row goes to and fro, as between daemons that hold each other for dead: only the claim is left to decide.
-      for (let hand = 0; hand < 6; hand += 1) {
+      const hands = random.between(5, 6)
+      for (let hand = 0; hand < hands; hand += 1) {
         const pid = daemons.get(hand % 2 === 0 ? node : other)?.pid ?? 0
         await giveRowTo(other.hostmaster, pid)
         counts.handed += 1

@@ -11,6 +11,7 @@ import { galeraParted } from './galera-parted.js'
 import { leaderConnectionDies } from './leader-connection-dies.js'
 import { lockRow } from './lock-row.js'
 import { nastyTasks } from './nasty-tasks.js'
+import { readersFuzzed } from './readers-fuzzed.js'
 import { recordsDamaged } from './records-damaged.js'
 import { severalDaemons } from './several-daemons.js'
 import { signalStorm } from './signal-storm.js'
@@ -37,4 +38,5 @@ export const SCENARIOS: readonly Scenario[] = [
   signalStorm,
   adversarialRows,
   soak,
+  readersFuzzed,
 ]

@@ -186,11 +186,21 @@ export class World {
     return new Map(rows.map(({ nid, status }) => [nid, status]))
   }
 
+  async #begun(nids: readonly number[]): Promise<Set<number>> {
+    if (nids.length === 0) return new Set()
+    const rows = await this.sandbox.hostmaster.query<{ nid: number }>(
+      'SELECT nid FROM hosting_task WHERE executed IS NOT NULL AND nid IN (?)',
+      [nids],
+    )
+    return new Set(rows.map(({ nid }) => nid))
+  }
+
   async judge(nids: readonly number[], expectations: Expectations = {}): Promise<Verdict> {
     // drush writes its last line after its last row.
     const quiet = () => this.#drushes().length === 0
     await waitFor(quiet, { what: 'the last drush to leave', timeoutMs: PATIENCE })
-    return judge(nids, await this.statuses(nids), this.sandbox.journal(), expectations)
+    const rows = { statuses: await this.statuses(nids), begun: await this.#begun(nids) }
+    return judge(nids, rows, this.sandbox.journal(), expectations)
   }
 
   /** The finding of a scenario; says on standard error what was lost or doubled. */
@@ -200,7 +210,16 @@ export class World {
     if (blamed.length > 0) throw new Error(`Attempts were counted against tasks: ${JSON.stringify(blamed)}`)
     for (const each of lost) process.stderr.write(`lost: ${each}\n`)
     for (const each of doubled) process.stderr.write(`doubled: ${each}\n`)
+    this.#tellStory([...lost, ...doubled])
     return { did, times, tasks: nids.length, lost: lost.length, doubled: doubled.length }
+  }
+
+  /** What drush's journal and the daemons' logs know of the tasks that a verdict names, for whoever looks into it. */
+  #tellStory(verdict: readonly string[]): void {
+    const named = new Set(verdict.flatMap((each) => (each.match(/\d{4,}/g) ?? []).map(Number)))
+    const journal = this.sandbox.journal().filter(({ nid }) => named.has(nid ?? 0))
+    const logs = this.sandbox.daemons.flatMap(({ logs }) => logs.filter(({ nid }) => named.has(Number(nid))))
+    for (const entry of [...journal, ...logs]) process.stderr.write(`${JSON.stringify(entry)}\n`)
   }
 
   /** Kills a daemon and waits for its end. */
