@@ -54,10 +54,7 @@ export const galeraParted: Scenario = {
       }
       await cluster.part(node, how)
       if (how === 'cut off') await commitsNothing(cluster, node)
-      await waitFor(() => holderOf(other.hostmaster).catch(() => undefined), {
-        what: `the ${other.name} node to serve without the other`,
-        timeoutMs: PATIENCE,
-      })
+      await cluster.goesOn(other)
       nids.push(...(await queueOn(other.hostmaster, world.sites, random, 2)))
       if ((await holderOf(other.hostmaster)) !== claimant) {
         // As two minutes later.

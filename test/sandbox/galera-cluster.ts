@@ -172,6 +172,15 @@ export class GaleraCluster {
     })
   }
 
+  /** Waits until a node goes on without the parted one. */
+  async goesOn(node: GaleraNode): Promise<void> {
+    const look = async () => {
+      const { size, isReady } = await stateOf(node)
+      return size === MEMBERS - 1 && isReady && (await isCurrent(node))
+    }
+    await waitFor(look, { what: `the ${node.name} node to go on without the other`, timeoutMs: PATIENCE, everyMs: 50 })
+  }
+
   /** Waits until a node that was cut off has noticed it, and serves nobody any more. */
   async parted(node: GaleraNode): Promise<void> {
     const look = async () => !(await stateOf(node)).isReady
