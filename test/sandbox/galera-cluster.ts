@@ -21,12 +21,12 @@ const PROVIDERS = ['/usr/lib/galera/libgalera_smm.so', '/usr/lib64/galera/libgal
 
 /** A node that is silent for so long is put out of the cluster; the whole of the suite waits for that. */
 const TIMES = [
-  'evs.keepalive_period=PT0.2S',
-  'evs.inactive_check_period=PT0.2S',
-  'evs.suspect_timeout=PT1S',
-  'evs.inactive_timeout=PT2S',
-  'evs.install_timeout=PT2S',
-  'gmcast.peer_timeout=PT1S',
+  'evs.keepalive_period=PT0.3S',
+  'evs.inactive_check_period=PT0.3S',
+  'evs.suspect_timeout=PT3S',
+  'evs.inactive_timeout=PT6S',
+  'evs.install_timeout=PT5S',
+  'gmcast.peer_timeout=PT3S',
 ]
 
 const GROUP = 'skynet'
@@ -174,11 +174,18 @@ export class GaleraCluster {
 
   /** Waits until a node goes on without the parted one. */
   async goesOn(node: GaleraNode): Promise<void> {
+    let seen: unknown
     const look = async () => {
       const { size, isReady } = await stateOf(node)
+      seen = { size, isReady }
       return size === MEMBERS - 1 && isReady && (await isCurrent(node))
     }
-    await waitFor(look, { what: `the ${node.name} node to go on without the other`, timeoutMs: PATIENCE, everyMs: 50 })
+    await waitFor(look, {
+      what: `the ${node.name} node to go on without the other`,
+      timeoutMs: PATIENCE,
+      everyMs: 50,
+      lastSeen: () => `${JSON.stringify(seen)}\n${lastWords(node.server)}`,
+    })
   }
 
   /** Waits until a node that was cut off has noticed it, and serves nobody any more. */
