@@ -13,6 +13,7 @@ const { values } = parseArgs({
     only: { type: 'string', multiple: true },
     times: { type: 'string', multiple: true, default: [] },
     part: { type: 'string', default: '1' },
+    jobs: { type: 'string', default: '2' },
     short: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
@@ -20,7 +21,7 @@ const { values } = parseArgs({
 const names = SCENARIOS.map(({ name }) => name)
 if (values.help || values.only?.some((name) => !names.includes(name))) {
   process.stderr.write(
-    `npm run chaos -- [--seed N] [--only NAME]… [--times NAME=N]… [--part 0.5] [--short]\nNames: ${names.join(', ')}\n` +
+    `npm run chaos -- [--seed N] [--only NAME]… [--times NAME=N]… [--part 0.5] [--jobs 2] [--short]\nNames: ${names.join(', ')}\n` +
       'A run of all of them writes test/chaos/RESULTS.md, also with a part of the repetitions; others only print it.\n',
   )
   process.exit(values.help ? 0 : 2)
@@ -28,20 +29,29 @@ if (values.help || values.only?.some((name) => !names.includes(name))) {
 
 const seed = values.seed === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(values.seed)
 const began = new Date()
-const results: Result[] = []
-const page = () => resultsPage(results, { seed, began, seconds: (Date.now() - began.getTime()) / 1000 })
+const results = new Map<Scenario, Result>()
+const page = () =>
+  resultsPage(
+    [...SCENARIOS].flatMap((scenario) => results.get(scenario) ?? []),
+    { seed, began, seconds: (Date.now() - began.getTime()) / 1000 },
+  )
 const isComplete = !values.only && !values.short
 process.stderr.write(`seed ${seed}\n`)
-for (const scenario of SCENARIOS) {
-  if (values.only && !values.only.includes(scenario.name)) continue
-  process.stderr.write(`${scenario.name} …\n`)
-  const result = await runOne(scenario)
-  results.push(result)
-  process.stderr.write(`${scenario.name}: ${isGood(result) ? 'good' : 'BAD'} ${JSON.stringify(summary(result))}\n`)
-  if (isComplete) writeFileSync(fileURLToPath(new URL('RESULTS.md', import.meta.url)), page())
-}
+const waiting = SCENARIOS.filter(({ name }) => !values.only || values.only.includes(name))
+await Promise.all(Array.from({ length: Number(values.jobs) }, work))
 process.stdout.write(page())
-process.exit(results.every(isGood) ? 0 : 1)
+process.exit([...results.values()].every(isGood) ? 0 : 1)
+
+/** Takes one scenario after the other, the last ones first: they take longest. Each has a world of its own. */
+async function work(): Promise<void> {
+  for (let scenario = waiting.pop(); scenario; scenario = waiting.pop()) {
+    process.stderr.write(`${scenario.name} …\n`)
+    const result = await runOne(scenario)
+    results.set(scenario, result)
+    process.stderr.write(`${scenario.name}: ${isGood(result) ? 'good' : 'BAD'} ${JSON.stringify(summary(result))}\n`)
+    if (isComplete) writeFileSync(fileURLToPath(new URL('RESULTS.md', import.meta.url)), page())
+  }
+}
 
 async function runOne(scenario: Scenario): Promise<Result> {
   const from = performance.now()
