@@ -23,7 +23,7 @@ const PATIENCE = 60_000
 export const galeraParted: Scenario = {
   name: 'galera',
   fault: 'two MariaDB nodes with Galera, each with a daemon and a drush: nodes cut off, frozen, killed, and rejoined',
-  times: { short: 3, long: 12 },
+  times: { short: 2, long: 12 },
   world: {},
   async run(world, { times, random }) {
     const cluster = await GaleraCluster.of(world.sandbox)
