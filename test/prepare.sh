@@ -42,6 +42,8 @@ fi
 PATH=$PATH:/usr/local/sbin:/usr/sbin
 packages=
 command -v mariadbd >/dev/null || packages="$packages mariadb-server-core"
+[ -e /usr/lib/galera/libgalera_smm.so ] || [ -e /usr/lib64/galera/libgalera_smm.so ] || packages="$packages galera-4"
+command -v garbd >/dev/null || packages="$packages galera-arbitrator-4"
 command -v php >/dev/null || packages="$packages php-cli"
 command -v php >/dev/null && php -m | grep -qx mysqli || packages="$packages php-mysql"
 command -v phpunit >/dev/null || packages="$packages phpunit"

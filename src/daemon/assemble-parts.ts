@@ -121,7 +121,7 @@ export function assembleParts(
     drushWatch,
     ...assembleSchedule({ settings, processes, clock, logger, conditions, surroundings, self, outage, changed }),
     foreign: new ForeignRuns(processes),
-    lockRow: new LockRowKeeper(hostname(), process.pid, clock),
+    lockRow: new LockRowKeeper({ host: hostname(), pid: process.pid, clock, processes }),
     ownPauses,
     pauses,
     module,

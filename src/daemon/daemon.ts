@@ -7,6 +7,7 @@ import {
   type DatabaseAddress,
   type DatabaseLimits,
 } from '../hostmaster/connection.js'
+import { meetCluster } from '../hostmaster/galera.js'
 import { LeaderLock } from '../hostmaster/leader-lock.js'
 import { missingTables } from '../hostmaster/required-tables.js'
 import { Conditions } from '../observe/conditions.js'
@@ -314,6 +315,7 @@ export class Daemon {
       const address = await this.#options.resolveAddress()
       this.#connection = await DatabaseConnection.open(address, this.#options.limits.database)
       await this.#checkTables(this.#connection, address)
+      this.#parts.lockRow.servedBy({ cluster: await meetCluster(this.#connection) })
       this.#lock = await LeaderLock.open(address, this.#options.limits.database)
       this.#connectedSince = this.#parts.clock.now()
       this.#heartbeat.reconnected()

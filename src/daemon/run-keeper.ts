@@ -256,13 +256,16 @@ export class RunKeeper {
 
   #resume(record: RunRecord, adoption: ReturnType<typeof adoptionOf>): void {
     switch (adoption.kind) {
-      case 'follow':
-        this.#follow({
-          ...record,
-          state: record.state === 'starting' ? 'running' : record.state,
-          child: adoption.child,
-        })
+      case 'follow': {
+        const { child } = adoption
+        if (record.state !== 'starting') this.#follow({ ...record, child })
+        else {
+          // Its daemon died before it noted the child: when that began is what the run's shell says.
+          const started_at = this.#options.store.readStarted(record.run)?.at ?? record.planned_at
+          this.#follow({ ...record, state: 'running', child, started_at })
+        }
         break
+      }
       case 'never appeared':
         this.#active.set(record.run, { phase: 'ended', record, appeared: false })
         break

@@ -41,6 +41,7 @@ const FAULTS: Record<string, { kind: FaultKind; because: string }> = {
   ER_CONNECTION_KILLED: { kind: 'lost', because: 'an administrator killed the connection' },
   ER_NEW_ABORTING_CONNECTION: { kind: 'lost', because: 'the server gave up the connection' },
   ER_QUERY_INTERRUPTED: { kind: 'lost', because: 'an administrator killed the statement, or the server is stopping' },
+  ER_ERROR_DURING_COMMIT: { kind: 'lost', because: 'a Galera node lost the others while it was committing' },
   4031: { kind: 'lost', because: 'the server closed an idle connection (wait_timeout)' },
 
   ER_CON_COUNT_ERROR: { kind: 'unavailable', because: 'too many connections' },

@@ -15,15 +15,18 @@ export async function insertQueueLockRow(
   return (await connection.change(statement, [row.value, row.expire])) === 1
 }
 
-/** Takes over a row that another Skynet left behind or whose holder let it expire. @returns whether it is ours now. */
+/**
+ * Takes over a row that another Skynet left behind or whose holder let it expire. `from`: the value that it may have
+ * whatever its expiry, as a pattern. @returns whether it is ours now.
+ */
 export async function seizeQueueLockRow(
   connection: DatabaseConnection,
   row: { value: string; expire: number },
-  now: number,
+  { from, now }: { from: string; now: number },
 ): Promise<boolean> {
   const statement = `UPDATE semaphore SET value = ?, expire = ?
-    WHERE name = '${QUEUE_LOCK_ROW}' AND (value LIKE '${OUR_LOCK_PREFIX}%' OR (expire < ? AND expire < UNIX_TIMESTAMP()))`
-  return (await connection.change(statement, [row.value, row.expire, now])) === 1
+    WHERE name = '${QUEUE_LOCK_ROW}' AND (value LIKE ? OR (expire < ? AND expire < UNIX_TIMESTAMP()))`
+  return (await connection.change(statement, [row.value, row.expire, from, now])) === 1
 }
 
 /** Moves the expiry of our row ahead. @returns whether the row is still ours. */

@@ -27,7 +27,8 @@ export const configurationAbused: Scenario = {
           write('')
           break
         case 'half written':
-          write(good.slice(0, random.between(1, good.length - 1)))
+          // In the midst of the first section: what ends after one is whole, and says that the other sections have gone.
+          write(good.slice(0, random.between(1, good.indexOf('[queue]') - 3)))
           break
         case 'unreadable':
           chmodSync(path, 0)

@@ -1,10 +1,12 @@
 import { spawn } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { readFileSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'
 import type { RunRecord } from '../../src/runner/run-record.js'
+import { sessionState } from '../../src/runner/run-session.js'
 import { asAccount } from '../sandbox/account.js'
 import { waitFor } from '../sandbox/wait-for.js'
 import type { Scenario } from './scenario.js'
+import type { World } from './world.js'
 
 const DAMAGES = [
   'truncated',
@@ -15,7 +17,7 @@ const DAMAGES = [
   'without its child, whose pid is noted as that of another program',
 ] as const
 
-/** A run that is followed is ended at once, because its record says that it has begun a day ago. */
+/** A run that is followed is ended at once where its record, or its shell's mark, says that it has begun a day ago. */
 const TIMEOUT = '12h'
 const DAY = 86_400_000
 
@@ -43,10 +45,11 @@ export const recordsDamaged: Scenario = {
         nids.push(nid, ...(await world.queue(random, 1)))
         const child = () => records.in('runs').find((each) => each.nid === nid && each.child !== null)
         const record = await waitFor(child, { what: `the child of task ${nid}`, timeoutMs: 60_000 })
-        // Some are still at it when the next daemon comes, some have ended.
-        if (random.next() < 0.4) await world.next('end', 3_000)
         await world.kill(daemon)
-        damage(record, DAMAGES[number % DAMAGES.length] ?? 'garbage')
+        // Some are still at it when the next daemon comes, some have ended.
+        const isOver = random.next() < 0.5
+        if (isOver) await waitFor(() => hasEnded(world, record), { what: `the end of task ${nid}`, timeoutMs: 60_000 })
+        damage(record, DAMAGES[number % DAMAGES.length] ?? 'garbage', isOver)
         daemon = await world.lead()
         await world.finished([nid])
         if (isGone())
@@ -58,7 +61,7 @@ export const recordsDamaged: Scenario = {
     }
     return world.finding(`in turn ${DAMAGES.join('; ')}`, times, nids)
 
-    function damage(record: RunRecord, how: (typeof DAMAGES)[number]): void {
+    function damage(record: RunRecord, how: (typeof DAMAGES)[number], isOver: boolean): void {
       const path = `home/config/skynet/state/runs/${record.run}`
       const write = (text: string, file = 'record.json') => sandbox.folder.writeFile(`${path}/${file}`, text, 0o600)
       const pid = bystander.pid ?? 0
@@ -85,7 +88,13 @@ export const recordsDamaged: Scenario = {
         case 'without its child, whose pid is noted as that of another program':
           write(JSON.stringify({ ...record, state: 'starting', started_at: began, child: null }))
           write(`${pid}\n`, 'started')
+          // The run's own processes, if any live, are found by their shell; and of their age this mark is believed.
+          if (isOver) utimesSync(join(sandbox.folder.path, path, 'started'), began / 1000, began / 1000)
       }
     }
   },
+}
+
+function hasEnded({ processes }: World, { child }: RunRecord): boolean {
+  return !child || sessionState(processes, child).kind === 'empty'
 }

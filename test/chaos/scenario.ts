@@ -29,7 +29,7 @@ export interface Scenario {
   times: { short: number; long: number }
   /** What its world needs beyond the common; it gets one of its own then. */
   world?: WorldOptions
-  /** Runs in the long form alone, for this reason. */
-  longOnly?: string
+  /** The test file that is its short form, where that is none of the others' kind. */
+  shortForm?: string
   run: (world: World, options: ScenarioOptions) => Promise<Finding>
 }

@@ -7,9 +7,11 @@ import { databaseErrors } from './database-errors.js'
 import { databaseRestarted } from './database-restarted.js'
 import { diskFull, diskReadOnly } from './disk-full.js'
 import { drushKilled } from './drush-killed.js'
+import { galeraParted } from './galera-parted.js'
 import { leaderConnectionDies } from './leader-connection-dies.js'
 import { lockRow } from './lock-row.js'
 import { nastyTasks } from './nasty-tasks.js'
+import { readersFuzzed } from './readers-fuzzed.js'
 import { recordsDamaged } from './records-damaged.js'
 import { severalDaemons } from './several-daemons.js'
 import { signalStorm } from './signal-storm.js'
@@ -26,6 +28,7 @@ export const SCENARIOS: readonly Scenario[] = [
   severalDaemons,
   lockRow,
   databaseErrors,
+  galeraParted,
   diskReadOnly,
   diskFull,
   configurationAbused,
@@ -35,4 +38,5 @@ export const SCENARIOS: readonly Scenario[] = [
   signalStorm,
   adversarialRows,
   soak,
+  readersFuzzed,
 ]

@@ -6,15 +6,23 @@ export interface Verdict {
   doubled: string[]
 }
 
+/** What the database says of the tasks that are judged. */
+export interface Rows {
+  /** nid to current status. */
+  statuses: ReadonlyMap<number, number | null>
+  /** Those of which drush has saved a revision: one that died before it could tell its journal has still begun. */
+  begun: ReadonlySet<number>
+}
+
 export interface Expectations {
   /** Whether drush, or what it needs, was broken: then a task may be red without having come to its end. */
   mayFail?: boolean
 }
 
-/** Judges tasks by what drush's journal and their rows say of them. `statuses`: nid to current status. */
+/** Judges tasks by what drush's journal and their rows say of them. */
 export function judge(
   nids: readonly number[],
-  statuses: ReadonlyMap<number, number | null>,
+  { statuses, begun }: Rows,
   journal: readonly JournalEntry[],
   { mayFail = false }: Expectations = {},
 ): Verdict {
@@ -29,7 +37,8 @@ export function judge(
     const seen = `task ${nid}: status ${status ?? 'none'}, ${starts} starts, ${end ? `ended ${end.status}` : 'no end'}`
     // A drush that drush's own guard turned away is one that should not have been started.
     if (starts + refused > 1) doubled.push(`${seen}, ${refused} refused`)
-    if (starts === 0 || status === undefined || status === null || status < 1) lost.push(seen)
+    const hasRun = starts > 0 || (mayFail && begun.has(nid))
+    if (!hasRun || status === undefined || status === null || status < 1) lost.push(seen)
     else if (end ? end.status !== status : !mayFail) lost.push(seen)
   }
   return { lost, doubled: [...doubled, ...overlaps(nids, journal)] }

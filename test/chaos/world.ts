@@ -2,11 +2,12 @@ import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, watch } from 
 import { setTimeout as delay } from 'node:timers/promises'
 import type { DaemonLimits } from '../../src/daemon/daemon.js'
 import { ProcessTable } from '../../src/runner/process-table.js'
+import type { RunRecord } from '../../src/runner/run-record.js'
 import type { DaemonProcess } from '../sandbox/daemon-process.js'
 import type { JournalEntry } from '../sandbox/journal.js'
 import { configure, faultsOf } from '../sandbox/leader.js'
 import { Proxy } from '../sandbox/proxy.js'
-import { RunRecords } from '../sandbox/run-records.js'
+import { RunRecords, type RunFolder } from '../sandbox/run-records.js'
 import { Sandbox, type ConfigSections, type SandboxOptions } from '../sandbox/sandbox.js'
 import { makeSites } from '../sandbox/sites.js'
 import { waitFor } from '../sandbox/wait-for.js'
@@ -40,6 +41,8 @@ const SERVERS = 4
 export class World {
   readonly sandbox: Sandbox
   records: RunRecords
+  /** Records of daemons that have a home of their own. */
+  recordsElsewhere: RunRecords[] = []
   /** Starts in the journal that other records tell of. */
   startsBefore = 0
   readonly sites: readonly number[]
@@ -165,7 +168,7 @@ export class World {
       const open = [...(await this.statuses(nids))].filter(([, status]) => status === 0 || status === -1)
       return open.length === 0
     }
-    const settled = () => this.records.in('runs').filter(({ nid }) => nids.includes(nid)).length === 0
+    const settled = () => this.#recordsIn('runs').every(({ nid }) => !nids.includes(nid))
     await this.sandbox.waitFor(async () => (await look().catch(() => false)) && settled(), {
       what: `the end of ${nids.length} tasks`,
       timeoutMs: limit,
@@ -183,21 +186,40 @@ export class World {
     return new Map(rows.map(({ nid, status }) => [nid, status]))
   }
 
+  async #begun(nids: readonly number[]): Promise<Set<number>> {
+    if (nids.length === 0) return new Set()
+    const rows = await this.sandbox.hostmaster.query<{ nid: number }>(
+      'SELECT nid FROM hosting_task WHERE executed IS NOT NULL AND nid IN (?)',
+      [nids],
+    )
+    return new Set(rows.map(({ nid }) => nid))
+  }
+
   async judge(nids: readonly number[], expectations: Expectations = {}): Promise<Verdict> {
     // drush writes its last line after its last row.
     const quiet = () => this.#drushes().length === 0
     await waitFor(quiet, { what: 'the last drush to leave', timeoutMs: PATIENCE })
-    return judge(nids, await this.statuses(nids), this.sandbox.journal(), expectations)
+    const rows = { statuses: await this.statuses(nids), begun: await this.#begun(nids) }
+    return judge(nids, rows, this.sandbox.journal(), expectations)
   }
 
   /** The finding of a scenario; says on standard error what was lost or doubled. */
   async finding(did: string, times: number, nids: readonly number[], expectations?: Expectations): Promise<Finding> {
     const { lost, doubled } = await this.judge(nids, expectations)
-    const blamed = this.records.in('history').filter(({ outcome }) => outcome === 'not started')
+    const blamed = this.#recordsIn('history').filter(({ outcome }) => outcome === 'not started')
     if (blamed.length > 0) throw new Error(`Attempts were counted against tasks: ${JSON.stringify(blamed)}`)
     for (const each of lost) process.stderr.write(`lost: ${each}\n`)
     for (const each of doubled) process.stderr.write(`doubled: ${each}\n`)
+    this.#tellStory([...lost, ...doubled])
     return { did, times, tasks: nids.length, lost: lost.length, doubled: doubled.length }
+  }
+
+  /** What drush's journal and the daemons' logs know of the tasks that a verdict names, for whoever looks into it. */
+  #tellStory(verdict: readonly string[]): void {
+    const named = new Set(verdict.flatMap((each) => (each.match(/\d{4,}/g) ?? []).map(Number)))
+    const journal = this.sandbox.journal().filter(({ nid }) => named.has(nid ?? 0))
+    const logs = this.sandbox.daemons.flatMap(({ logs }) => logs.filter(({ nid }) => named.has(Number(nid))))
+    for (const entry of [...journal, ...logs]) process.stderr.write(`${JSON.stringify(entry)}\n`)
   }
 
   /** Kills a daemon and waits for its end. */
@@ -226,14 +248,20 @@ export class World {
     await this.sandbox.close()
   }
 
+  #recordsIn(folder: RunFolder): RunRecord[] {
+    return [this.records, ...this.recordsElsewhere].flatMap((records) => records.in(folder))
+  }
+
   /** Pids of what works on a task of this world, whoever started it. */
   #drushes(): number[] {
-    const home = `HOME=${this.sandbox.home}`
+    const home = `HOME=${this.sandbox.folder.path}/`
     const isWork = (arg: string) => arg === 'hosting-task' || arg.startsWith('provision-')
     return this.processes
       .list()
       .map(({ pid }) => pid)
-      .filter((pid) => this.processes.args(pid).some(isWork) && environmentOf(pid).includes(home))
+      .filter(
+        (pid) => this.processes.args(pid).some(isWork) && environmentOf(pid).some((each) => each.startsWith(home)),
+      )
   }
 }
 

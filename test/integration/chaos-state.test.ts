@@ -1,3 +1,3 @@
 import { shortForm } from '../chaos/short-form.js'
 
-shortForm(['disk-read-only', 'configuration-abused', 'records-damaged', 'nasty-tasks', 'adversarial-rows'])
+shortForm(['disk-read-only', 'disk-full', 'configuration-abused', 'records-damaged', 'nasty-tasks', 'adversarial-rows'])

@@ -2,7 +2,15 @@ import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
 import { after, before, beforeEach, test } from 'node:test'
 import type { QueuedTask } from '../sandbox/node-rows.js'
-import { PATIENCE_MS, configure, linesOf, startLeader, stopDaemon, waitForStatusOf } from '../sandbox/leader.js'
+import {
+  PATIENCE_MS,
+  configure,
+  linesOf,
+  readStatus,
+  startLeader,
+  stopDaemon,
+  waitForStatusOf,
+} from '../sandbox/leader.js'
 import { Sandbox, type CommandResult } from '../sandbox/sandbox.js'
 
 const TAKEN = 'task is run by somebody else; its object is taken'
@@ -50,6 +58,62 @@ async function operator(
   }
   return { pid: started.pid, nid: started.nid ?? 0, go }
 }
+
+/** What the web interface's “Update status” does: no log row says error, so that it takes the task for a success. */
+function updateStatus(nid: number): Promise<number> {
+  const statement = 'UPDATE hosting_task t JOIN node n ON n.vid = t.vid SET t.task_status = 1 WHERE n.nid = ?'
+  return sandbox.hostmaster.execute(statement, [nid])
+}
+
+test('“Unlock Hosting Queue” and “Update status” during a run start nothing on its object; drush has the last word', async () => {
+  const { hostmaster } = sandbox
+  const { nid } = await queue(0, { sandbox_until: 'by hand', sandbox_end: 'warning' })
+  const daemon = await startLeader(sandbox)
+  await sandbox.waitForJournal((entry) => entry.event === 'start' && entry.nid === nid, { timeoutMs: PATIENCE_MS })
+  await hostmaster.execute("DELETE FROM semaphore WHERE name = 'hosting_queue_tasks_running'")
+  assert.equal(await updateStatus(nid), 1)
+  const behind = await queue(0)
+  // The other site's task shows that tasks are started meanwhile.
+  const besides = await queue(1)
+  await waitForStatusOf(sandbox, 'the waiting tasks', ({ waiting }) => waiting.count === 2)
+  assert.deepEqual(
+    (await readStatus(sandbox)).running.map((run) => run.nid),
+    [nid],
+  )
+  assert.deepEqual(
+    (await hostmaster.semaphore()).map(({ name }) => name).filter((name) => !name.startsWith('skynet_run_')),
+    ['hosting_queue_tasks_running'],
+    'the lock row is there again',
+  )
+  sandbox.release('by hand')
+  const ended = await daemon.waitForLog((entry) => entry.msg === 'task ended' && entry['nid'] === nid, {
+    timeoutMs: PATIENCE_MS,
+  })
+  assert.equal(ended['outcome'], 'warning')
+  for (const task of [behind, besides]) await sandbox.waitForStatus(task.nid, 1, PATIENCE_MS)
+  assert.equal(await hostmaster.currentStatus(nid), 3)
+  for (const task of [nid, behind.nid, besides.nid]) assert.equal(sandbox.journalFile.of('start', task).length, 1)
+  await stopDaemon(daemon)
+})
+
+test('what “Update status” wrote stays when drush dies afterwards, and the task is not run again', async () => {
+  const { nid } = await queue(0, { sandbox_hang: '1' })
+  const daemon = await startLeader(sandbox)
+  const drush = await sandbox.waitForJournal((entry) => entry.event === 'start' && entry.nid === nid, {
+    timeoutMs: PATIENCE_MS,
+  })
+  await updateStatus(nid)
+  process.kill(drush.pid, 'SIGKILL')
+  const ended = await daemon.waitForLog((entry) => entry.msg === 'task ended' && entry['nid'] === nid, {
+    timeoutMs: PATIENCE_MS,
+  })
+  assert.deepEqual([ended['outcome'], ended['signal']], ['success', 'KILL'])
+  const next = await queue(0)
+  await sandbox.waitForStatus(next.nid, 1, PATIENCE_MS)
+  assert.equal(await sandbox.hostmaster.currentStatus(nid), 1)
+  assert.equal(sandbox.journalFile.of('start', nid).length, 1)
+  await stopDaemon(daemon)
+})
 
 test('an operator’s --force during a run of ours keeps the object taken until it ends too', async () => {
   const { nid } = await queue(0, { sandbox_until: 'first' })

@@ -1,6 +1,6 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readFileSync } from 'node:fs'
+import { cpSync, existsSync, readFileSync, readdirSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { dirname, join } from 'node:path'
 import { createConnection, type Connection, type ConnectionOptions } from 'mysql2/promise'
@@ -80,8 +80,20 @@ export class DatabaseServer {
     return this.#output
   }
 
-  /** Starts it again on the same port and data. */
-  async start(): Promise<void> {
+  /** Another server on a copy of the data of one that is stopped. */
+  static async copyOf(original: DatabaseServer, name: string): Promise<DatabaseServer> {
+    if (original.running) throw new Error('The data of a running server cannot be copied.')
+    const copy = new DatabaseServer(original.#sandbox, name, original.#options)
+    cpSync(join(original.folder, 'data'), join(copy.folder, 'data'), { recursive: true, preserveTimestamps: true })
+    for (const path of readdirSync(copy.folder, { recursive: true, encoding: 'utf8' })) {
+      copy.#sandbox.own(join(copy.folder, path))
+    }
+    copy.#port = await freePort()
+    return copy
+  }
+
+  /** Starts it again on the same port and data; `more`: options for this time. */
+  async start(more: string[] = []): Promise<void> {
     if (this.#process) return
     this.#output = ''
     const child = this.#spawn([
@@ -92,6 +104,7 @@ export class DatabaseServer {
       '--skip-name-resolve',
       '--max-connections=400',
       ...this.#options,
+      ...more,
     ])
     this.#process = child
     child.once('exit', () => {
@@ -110,6 +123,14 @@ export class DatabaseServer {
     })
     child.unref()
     unref(child.stderr)
+  }
+
+  /** Runs mariadbd with these options to its end, while the server is down. @returns what it said. */
+  async runOnce(more: string[]): Promise<string> {
+    this.#output = ''
+    const child = this.#spawn([`--socket=${this.socket}`, `--port=${this.#port}`, ...this.#options, ...more])
+    await once(child, 'close')
+    return this.#output
   }
 
   /** Stops it in order. */
@@ -206,7 +227,8 @@ export function checkInstalled(): void {
     throw new Error('php with mysqli is not installed: apt-get install php-cli php-mysql')
 }
 
-async function freePort(): Promise<number> {
+/** A port of the loopback that nobody listens at. */
+export async function freePort(): Promise<number> {
   for (;;) {
     const port = PORTS.first + Math.floor(Math.random() * PORTS.count)
     const listener = createServer()

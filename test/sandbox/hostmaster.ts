@@ -74,6 +74,11 @@ export class Hostmaster {
     } finally {
       root.destroy()
     }
+    return Hostmaster.on(server, { db, user, passwd })
+  }
+
+  /** One that stands on the server already. */
+  static on(server: DatabaseServer, { db, user, passwd }: { db: string; user: string; passwd: string }): Hostmaster {
     const credentials = { host: server.host, port: server.port, socket: server.socket, db, user, passwd }
     const pool = createPool({
       socketPath: server.socket,

@@ -118,15 +118,19 @@ export class Sandbox {
    */
   writeConfig(sections: ConfigSections = {}, { file = 'skynet.conf', mode = 0o600 } = {}): string {
     const all = file === 'skynet.conf' ? { database: this.databaseSection(), ...sections } : sections
-    const text = Object.entries(all).map(([name, keys]) => {
+    return this.folder.writeFile(join('home/config/skynet', file), this.#text(all), mode)
+  }
+
+  #text(sections: ConfigSections): string {
+    const parts = Object.entries(sections).map(([name, keys]) => {
       const lines = Object.entries(keys).map(([key, value]) => `${key} = ${JSON.stringify(String(value))}\n`)
       return `[${name}]\n${lines.join('')}`
     })
-    return this.folder.writeFile(join('home/config/skynet', file), text.join('\n'), mode)
+    return parts.join('\n')
   }
 
   /** The `[database]` section for a hostmaster, over TCP. */
-  databaseSection({ credentials } = this.hostmaster): Record<string, string | number> {
+  databaseSection({ credentials }: Pick<Hostmaster, 'credentials'> = this.hostmaster): Record<string, string | number> {
     const { host, port, db, user, passwd } = credentials
     return { host, port, db, user, passwd }
   }
@@ -135,6 +139,23 @@ export class Sandbox {
   configureDrush(changes: { [Key in keyof DrushConfig]?: DrushConfig[Key] | undefined }): void {
     this.#drush = { ...this.#drush, ...changes } as DrushConfig
     this.folder.writeFile('home/.drush-sandbox.json', JSON.stringify(this.#drush), 0o600)
+  }
+
+  /**
+   * Makes another home beside the first one, as on another machine: a drush and a Skynet there, once they are given it as
+   * HOME, have this hostmaster and this `skynet.conf`. @returns its path.
+   */
+  addHome(name: string, { credentials }: Hostmaster, sections: ConfigSections): string {
+    for (const folder of ['', '/config']) this.folder.makeFolder(`${name}${folder}`)
+    this.folder.makeFolder(`${name}/config/skynet`, 0o700)
+    this.folder.writeFile(
+      `${name}/config/skynet/skynet.conf`,
+      this.#text({ database: this.databaseSection({ credentials }), ...sections }),
+      0o600,
+    )
+    const drush = { ...this.#drush, aliases: { ...this.#drush.aliases, hostmaster: credentials } }
+    this.folder.writeFile(`${name}/.drush-sandbox.json`, JSON.stringify(drush), 0o600)
+    return join(this.folder.path, name)
   }
 
   /** Starts `skynet queued` in the foreground. */

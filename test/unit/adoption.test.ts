@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, test } from 'node:test'
+import { RunKeeper } from '../../src/daemon/run-keeper.js'
 import { adoptionOf } from '../../src/runner/adoption.js'
 import { ProcessTable, type ProcessIdentity } from '../../src/runner/process-table.js'
 import type { RunRecord } from '../../src/runner/run-record.js'
@@ -96,6 +97,29 @@ test('a run whose shell came up before its daemon could note it is followed by i
   assert.deepEqual(adoptionOf(planned, store, processes), { kind: 'follow', child: child() })
   dies(50)
   assert.deepEqual(adoptionOf(planned, store, processes), { kind: 'follow', child: child({ started: 0 }) })
+})
+
+test('a run whose daemon died before it could note the child is as old as its shell’s mark, so that its time limit holds', () => {
+  record({ child: null, state: 'starting', started_at: null })
+  const mark = join(store.directory(RUN), 'started')
+  writeFileSync(mark, '50\n')
+  utimesSync(mark, 1_000, 1_000)
+  live(50, { args: shellOfRun() })
+  const keeper = new RunKeeper({
+    store,
+    processes,
+    clock: { now: () => 2_000_000, monotonic: () => 0, pause: () => Promise.resolve() },
+    logger: { info: () => undefined, warn: () => undefined, error: () => undefined } as never,
+    surroundings: { home: dir, environment: {}, umask: 0o22 },
+    self,
+    settings: () => ({ drush: { command: 'drush', alias: '@hostmaster', nice: 0 }, timeout: null, outputLimit: 1e6 }),
+    changed: () => undefined,
+  })
+  keeper.adopt()
+  const [adopted] = keeper.active
+  keeper.releaseAll()
+  assert.ok(adopted?.phase === 'following')
+  assert.deepEqual([adopted.record.child?.pid, adopted.record.started_at], [50, 1_000_000])
 })
 
 test('a child that ends between the look and the adoption leads to an ended run with its exit status', async () => {

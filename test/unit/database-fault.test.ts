@@ -21,6 +21,18 @@ const CASES: [string, Parameters<typeof driverError>[0], FaultKind, string][] = 
     'lost',
     'ER_CONNECTION_KILLED',
   ],
+  [
+    'a Galera node that is not part of the cluster',
+    { code: 'ER_UNKNOWN_COM_ERROR', errno: 1047 },
+    'unavailable',
+    'ER_UNKNOWN_COM_ERROR',
+  ],
+  [
+    'a Galera node that lost the others during a commit',
+    { code: 'ER_ERROR_DURING_COMMIT', errno: 1180 },
+    'lost',
+    'ER_ERROR_DURING_COMMIT',
+  ],
   ['a server that shuts down', { code: 'ER_SERVER_SHUTDOWN', errno: 1053 }, 'lost', 'ER_SERVER_SHUTDOWN'],
   ['an idle connection that the server ended', { code: 'ER_X', errno: 4031 }, 'lost', 'ER_X'],
   [

@@ -7,6 +7,11 @@ const time = { now: 1_000_000_000_000, monotonic: 0 }
 const clock = { now: () => time.now, monotonic: () => time.monotonic, pause: () => Promise.resolve() }
 const seconds = () => time.now / 1000
 
+/** Of this machine, process 7 lives. */
+const processes = {
+  identify: (pid: number) => (pid === 7 ? { machine: 'm', boot: 'b', pid, started: 1 } : undefined),
+}
+
 let statements: string[]
 let matched: number
 let keeper: LockRowKeeper
@@ -20,14 +25,16 @@ const connection = {
 beforeEach(() => {
   statements = []
   matched = 1
-  keeper = new LockRowKeeper('host', 42, clock)
+  keeper = new LockRowKeeper({ host: 'host', pid: 42, clock, processes })
 })
 
 test('takes a free row; one that was taken in the same moment is left to the next poll', async () => {
   assert.deepEqual(await keeper.keep(connection, null), { kind: 'ours' })
   assert.equal(keeper.value, 'skynet:host:42')
   matched = 0
-  assert.deepEqual(await new LockRowKeeper('host', 43, clock).keep(connection, null), { kind: 'free' })
+  assert.deepEqual(await new LockRowKeeper({ host: 'host', pid: 43, clock, processes }).keep(connection, null), {
+    kind: 'free',
+  })
   assert.deepEqual(statements, ['INSERT', 'INSERT'])
 })
 
@@ -46,6 +53,21 @@ test('takes over the row of another Skynet at once, and that of another runner w
   assert.deepEqual(await keeper.keep(connection, { value: 'skynet:old:1', expire: seconds() + 100 }), { kind: 'ours' })
   assert.deepEqual(await keeper.keep(connection, { value: 'someone', expire: seconds() - 1 }), { kind: 'ours' })
   assert.deepEqual(statements, ['UPDATE', 'UPDATE'])
+})
+
+test('in a cluster leaves the row of another Skynet alone until it expires, unless that one was here and is gone', async () => {
+  keeper.servedBy({ cluster: true })
+  const of = (value: string, left = 100) => keeper.keep(connection, { value, expire: seconds() + left })
+  for (const holder of ['skynet:elsewhere:42', 'skynet:host:7', 'skynet:host:', 'skynet:host:x']) {
+    assert.equal((await of(holder)).kind, 'foreign', holder)
+  }
+  assert.deepEqual(statements, [])
+  assert.deepEqual(await of('skynet:host:8'), { kind: 'ours' })
+  assert.deepEqual(await of('skynet:elsewhere:42', -1), { kind: 'ours' })
+  assert.deepEqual(await of(keeper.value), { kind: 'ours' })
+  keeper.servedBy({ cluster: false })
+  assert.deepEqual(await of('skynet:elsewhere:42'), { kind: 'ours' })
+  assert.deepEqual(statements, ['UPDATE', 'UPDATE', 'UPDATE'])
 })
 
 test('leaves the row of a live runner alone and says whose it is and until when', async () => {

@@ -25,23 +25,41 @@ test('what drush says of a single task is none', () => {
   }
 })
 
-test('above max_load nothing is started; both ends of that are told once', () => {
-  let load = 10.5
-  let now = 0
-  const clock = { monotonic: () => now } as never
+/** Admission on a machine that is made up, and what it has told. */
+function admissionOn(machine: { load: number; free: number; now: number }): { admission: Admission; told: string[] } {
   const told: string[] = []
   const log = (level: string) => (_fields: object, message: string) => void told.push(`${level}: ${message}`)
   const logger = { info: log('info'), warn: log('warn'), error: log('error') }
   const conditions = new Conditions(logger as never, () => 0)
-  const settings = () => ({ queue: { max_load: 10 }, state: { min_free: 0 } }) as never
-  const store = { freeBytes: () => 1 } as never
-  const admission = new Admission({ settings, store, conditions, clock, load: () => load })
+  const settings = () => ({ queue: { max_load: 10 }, state: { min_free: 1_000 } }) as never
+  const store = { freeBytes: () => machine.free } as never
+  const clock = { monotonic: () => machine.now } as never
+  return { admission: new Admission({ settings, store, conditions, clock, load: () => machine.load }), told }
+}
+
+test('above max_load nothing is started; both ends of that are told once', () => {
+  const machine = { load: 10.5, free: 1_000, now: 0 }
+  const { admission, told } = admissionOn(machine)
   assert.deepEqual(admission.halt(), { kind: 'overloaded', load: 10.5, limit: 10 })
   admission.halt()
-  load = 10
+  machine.load = 10
   assert.equal(admission.halt()?.kind, 'overloaded', 'the kernel has not computed it anew')
-  now = 5_000
+  machine.now = 5_000
   assert.equal(admission.halt(), undefined)
   admission.halt()
   assert.deepEqual(told, ['warn: load is too high; nothing is started', 'info: load is low enough again'])
+})
+
+test('below min_free in the state directory nothing is started; both ends of that are told once', () => {
+  const machine = { load: 0, free: 999, now: 0 }
+  const { admission, told } = admissionOn(machine)
+  assert.deepEqual(admission.halt(), { kind: 'outage', what: 'the state directory has only 999 bytes left' })
+  admission.halt()
+  machine.free = 1_000
+  assert.equal(admission.halt(), undefined)
+  admission.halt()
+  assert.deepEqual(told, [
+    'warn: state directory is nearly full; nothing is started',
+    'info: state directory has room again',
+  ])
 })

@@ -1,0 +1,3 @@
+import { shortForm } from '../chaos/short-form.js'
+
+shortForm(['galera'])
