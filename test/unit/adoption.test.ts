@@ -112,7 +112,11 @@ test('a run whose daemon died before it could note the child is as old as its sh
     logger: { info: () => undefined, warn: () => undefined, error: () => undefined } as never,
     surroundings: { home: dir, environment: {}, umask: 0o22 },
     self,
-    settings: () => ({ drush: { command: 'drush', alias: '@hostmaster', nice: 0 }, timeout: null, outputLimit: 1e6 }),
+    settings: () => ({
+      drush: { command: 'drush', alias: '@hostmaster', nice: 0 },
+      timeout: () => null,
+      outputLimit: 1e6,
+    }),
     changed: () => undefined,
   })
   keeper.adopt()
