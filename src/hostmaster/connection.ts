@@ -15,6 +15,12 @@ export interface DatabaseAddress {
 /** Values that a prepared statement takes here. */
 export type StatementValue = string | number | null
 
+/**
+ * Statements that a connection keeps prepared, at the server and here. A list of values makes another statement for each
+ * length of it, and the driver would keep thousands of them.
+ */
+const PREPARED_STATEMENTS = 100
+
 /** How long the server may take, in milliseconds. A stalled connection must not stall the daemon. */
 export interface DatabaseLimits {
   connect: number
@@ -67,6 +73,7 @@ export class DatabaseConnection {
         password: address.passwd,
         charset: 'UTF8MB4_UNICODE_CI',
         connectTimeout: limits.connect,
+        maxPreparedStatements: PREPARED_STATEMENTS,
         // A connection that stalls without closing is noticed by the statement's limit, not by the kernel hours later.
         enableKeepAlive: true,
       })

@@ -1,5 +1,6 @@
 import { readFileSync, readdirSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
+import type { DaemonProcess } from '../sandbox/daemon-process.js'
 import type { Scenario } from './scenario.js'
 import type { World } from './world.js'
 
@@ -22,16 +23,16 @@ export const soak: Scenario = {
     'soak: short tasks through one daemon; memory, open files and connections at the end are those after the first tenth (±5 %)',
   times: { short: 300, long: 10_000 },
   async run(world, { times, random }) {
-    const daemon = await world.lead()
+    const daemon = await world.lead({ env: { SANDBOX_GC: 'yes', NODE_OPTIONS: '--expose-gc' } })
     const nids: number[] = []
     let first: Measures | undefined
     while (nids.length < times) {
       const chunk = await world.queue(random, Math.min(CHUNK, times - nids.length), { ms: [0, 0] })
       nids.push(...chunk)
       await world.finished(chunk)
-      if (nids.length >= times / 10) first ??= await measure(world, daemon.pid)
+      if (nids.length >= times / 10) first ??= await measure(world, daemon)
     }
-    const last = await measure(world, daemon.pid)
+    const last = await measure(world, daemon)
     if (!first) throw new Error('There was no first tenth.')
     const told = `after ${times / 10}: ${text(first)}; after ${times}: ${text(last)}`
     // A young heap still grows: what the short form can tell is whether files and connections stay.
@@ -42,11 +43,13 @@ export const soak: Scenario = {
   },
 }
 
-/** The least that is seen in a few seconds of idleness: what is garbage by then is not counted. */
-async function measure({ sandbox }: World, pid: number): Promise<Measures> {
+/** The least that is seen in a few seconds of idleness, without what is garbage by then. */
+async function measure({ sandbox }: World, daemon: DaemonProcess): Promise<Measures> {
+  const { pid } = daemon
   const seen: Measures[] = []
   for (let look = 0; look < 6; look += 1) {
-    await delay(250)
+    daemon.kill('SIGWINCH')
+    await delay(500)
     const [pages = 0] = readFileSync(`/proc/${pid}/statm`, 'utf8').split(' ').slice(1).map(Number)
     const [row] = await sandbox.hostmaster.query<{ connections: number }>(
       "SELECT COUNT(*) AS connections FROM information_schema.PROCESSLIST WHERE user <> 'root' AND user <> 'system user'",

@@ -12,6 +12,7 @@ const {
   SANDBOX_CLOCK_ORIGIN,
   SANDBOX_CLOCK_SET,
   SANDBOX_CLOCK_STOP,
+  SANDBOX_GC,
   SANDBOX_LIMITS,
   ...environment
 } = process.env
@@ -26,6 +27,8 @@ const clock = {
   pause: (ms, signal) =>
     stopped() ? new Promise(() => undefined) : delay(ms / speed, undefined, { signal }).catch(() => undefined),
 }
+// With SANDBOX_GC, WINCH throws the garbage away, so that memory can be compared.
+if (SANDBOX_GC) process.on('SIGWINCH', () => globalThis.gc())
 const flag = (name) => process.argv.includes(name)
 try {
   process.exitCode = await queued(
