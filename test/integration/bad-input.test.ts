@@ -319,7 +319,8 @@ describe('bad input gets a clear error and loses nothing', { timeout: 240_000 },
 
   test('wrong usage: 2, the nearest verb or option, and where the help is', async () => {
     for (const [args, hint] of [
-      [['queud'], 'Did you mean queued?'],
+      [['queud'], 'Did you mean one of queue, queued?'],
+      [['statu'], 'Did you mean status?'],
       [['status', '--jsn'], 'Did you mean --json?'],
       [['config', 'chek'], 'Did you mean check?'],
       [['status', 'more'], 'too many arguments'],
