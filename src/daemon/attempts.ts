@@ -40,11 +40,14 @@ export class Attempts {
     return parked
   }
 
-  /** Recalls the attempts of earlier daemons from what the last runs, oldest first, came to. */
-  recall(runs: { nid: number; vid: number; outcome: string | null; ended_at: number | null }[]): void {
+  /**
+   * Recalls the attempts of earlier daemons from what the last runs, oldest first, came to. An attempt is counted when
+   * drush has been asked whether it works at all, just before the run is settled: a restart makes no wait shorter.
+   */
+  recall(runs: { nid: number; vid: number; outcome: string | null; settled_at: number | null }[]): void {
     this.#parked.clear()
-    for (const { nid, vid, outcome, ended_at } of runs) {
-      if (outcome === 'not started') this.count({ nid, vid }, 'drush did not begin it', ended_at ?? 0)
+    for (const { nid, vid, outcome, settled_at } of runs) {
+      if (outcome === 'not started') this.count({ nid, vid }, 'drush did not begin it', settled_at ?? 0)
       else if (outcome !== 'outage') this.forget(nid)
     }
   }

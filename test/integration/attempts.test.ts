@@ -130,7 +130,8 @@ test('a restart forgets no attempt and does not shorten the wait', async () => {
   )
   assert.deepEqual([known?.nid, known?.attempts], [nid, 1])
   const until = Date.parse(String(parked['until']))
-  assert.ok(Math.abs((known?.until ?? 0) - until) < 1_000, `${known?.until} and ${until}`)
+  const later = (known?.until ?? 0) - until
+  assert.ok(later >= 0 && later < 5_000, `by ${later} ms`)
   assert.equal(sandbox.journalFile.of('refused', nid).length, 1)
   await sandbox.hostmaster.cancel(nid)
 })

@@ -44,7 +44,7 @@ test('attempts are those of one task, and forgotten when it got through or no lo
 test('after a restart the attempts of earlier daemons are recalled: outages do not count, and a success forgets', () => {
   const attempts = new Attempts()
   attempts.count({ nid: 1, vid: 10 }, 'of before', 0)
-  const run = (nid: number, outcome: string, ended_at: number) => ({ nid, vid: nid * 10, outcome, ended_at })
+  const run = (nid: number, outcome: string, settled_at: number) => ({ nid, vid: nid * 10, outcome, settled_at })
   attempts.recall([
     run(7, 'not started', 1_000),
     run(8, 'not started', 1_500),
