@@ -1,34 +1,24 @@
 import { join } from 'node:path'
 import { SkynetError } from '../config/skynet-error.js'
-import {
-  DATABASE_LIMITS,
-  DatabaseConnection,
-  DatabaseError,
-  type DatabaseAddress,
-  type DatabaseLimits,
-} from '../hostmaster/connection.js'
+import { DatabaseConnection, DatabaseError } from '../hostmaster/connection.js'
 import { meetCluster } from '../hostmaster/galera.js'
 import { LeaderLock } from '../hostmaster/leader-lock.js'
-import { missingTables } from '../hostmaster/required-tables.js'
 import { Conditions } from '../observe/conditions.js'
-import type { DaemonLog } from '../observe/logger.js'
-import type { ProcessTable } from '../runner/process-table.js'
 import { RunStore } from '../runner/run-store.js'
-import type { ChildSurroundings } from '../runner/run-shell.js'
 import { AppliedConfiguration } from './applied-configuration.js'
 import { assembleParts } from './assemble-parts.js'
-import type { Clock } from './clock.js'
-import type { ConfigurationSource } from './configuration.js'
 import { answerRequest } from './control-answers.js'
 import { ControlServer } from './control-server.js'
+import type { DaemonOptions } from './daemon-options.js'
 import type { DaemonParts } from './daemon-parts.js'
 import { databaseAnswers } from './database-answers.js'
 import { Heartbeat, type HeartbeatState, type HeartbeatView } from './heartbeat.js'
 import { Observation } from './observation.js'
-import { heldByPauses } from './pauses.js'
-import { pruneRuns } from './prune-runs.js'
+import { isQueueDrained } from './queue-drained.js'
 import { LeadershipLost, QueueLeader } from './queue-leader.js'
-import { LIVENESS_LIMITS, SelfCheck, type LivenessLimits } from './self-check.js'
+import { requireHostmaster } from './require-hostmaster.js'
+import { RunPruner } from './run-pruner.js'
+import { SelfCheck } from './self-check.js'
 import { leaderState, snapshotFacts, snapshotOf, startingRuns } from './snapshot.js'
 import { Standbys } from './standbys.js'
 import { someoneListens } from './socket-file.js'
@@ -44,44 +34,6 @@ const CONTEND_SECONDS = 5
 
 /** How long leaving waits for the database, in milliseconds. */
 const LEAVE_GRACE = 1_000
-
-/** How often old records are looked for, in milliseconds. */
-const PRUNE_INTERVAL = 10 * 60_000
-
-/** What the daemon waits for at most, counted in real time whatever its clock says. */
-export interface DaemonLimits {
-  database: DatabaseLimits
-  /** Longer than the longest back-off, which is no sign of a hang. */
-  liveness: LivenessLimits
-  /** Waits between attempts to reach the database, in milliseconds, with jitter; the last one repeats. */
-  backOff: readonly number[]
-}
-
-export const DAEMON_LIMITS: DaemonLimits = {
-  database: DATABASE_LIMITS,
-  liveness: LIVENESS_LIMITS,
-  backOff: [250, 500, 1_000, 2_000, 5_000, 10_000],
-}
-
-export interface DaemonOptions {
-  version: string
-  configuration: ConfigurationSource
-  /** Resolves the database's address: `localhost` stands for a socket that PHP knows. */
-  resolveAddress: () => Promise<DatabaseAddress>
-  log: DaemonLog
-  clock: Clock
-  limits: DaemonLimits
-  processes: ProcessTable
-  surroundings: ChildSurroundings
-  /** Drains the queue and leaves. */
-  once: boolean
-  /** Waits as standby while another daemon leads; else leaves with ALREADY_RUNNING. */
-  standby: boolean
-  /** Waits for a database that cannot be reached at the start; else leaves with its fault. */
-  wait: boolean
-  /** The daemon leads, or stands by. */
-  ready?: (role: 'leader' | 'standby') => void
-}
 
 /** Another database, or another way to it, is to be used from now on. */
 class ConfigurationChanged extends Error {}
@@ -106,7 +58,7 @@ export class Daemon {
   readonly #waker: Waker
   readonly #control: ControlServer
   readonly #standbys: Standbys
-  readonly #store: RunStore
+  readonly #pruner: RunPruner
   readonly #configuration: AppliedConfiguration
   readonly #heartbeat: Heartbeat
   readonly #selfCheck: SelfCheck
@@ -125,7 +77,6 @@ export class Daemon {
   #connectedSince: number | null = null
   #leader: QueueLeader | undefined
   #lastError: { at: number; message: string } | null = null
-  #prunedAt = Number.NEGATIVE_INFINITY
   #isReady = false
   #hasLeft = false
   /** Sessions in a row that ended before the database had proved to be usable. */
@@ -139,12 +90,13 @@ export class Daemon {
     const self = processes.identify(process.pid)
     if (!self) throw new SkynetError('FAILED', 'Skynet needs /proc to know its children.', { remedy: 'Mount /proc.' })
     this.#startedAt = clock.now()
-    this.#store = new RunStore(dir)
+    const store = new RunStore(dir)
+    this.#pruner = new RunPruner({ store, clock, logger: log.logger, limits: () => this.#parts.settings().state })
     this.#waker = new Waker(clock)
     this.#standbys = new Standbys(dir, processes)
     const conditions = new Conditions(log.logger, () => clock.now())
     this.#configuration = new AppliedConfiguration(options.configuration, conditions, log.logger, clock)
-    this.#parts = assembleParts(options, self, this.#store, this.#configuration, conditions, {
+    this.#parts = assembleParts(options, self, store, this.#configuration, conditions, {
       changed: () => this.#waker.wake(),
       draining: () => this.#stopping !== 'no',
       polled: () => this.#isServed(),
@@ -314,7 +266,7 @@ export class Daemon {
     try {
       const address = await this.#options.resolveAddress()
       this.#connection = await DatabaseConnection.open(address, this.#options.limits.database)
-      await this.#checkTables(this.#connection, address)
+      await requireHostmaster(this.#connection, address.db, this.#isReady || this.#options.wait)
       this.#parts.lockRow.servedBy({ cluster: await meetCluster(this.#connection) })
       this.#lock = await LeaderLock.open(address, this.#options.limits.database)
       this.#connectedSince = this.#parts.clock.now()
@@ -348,19 +300,6 @@ export class Daemon {
       this.#observation.tell({ kind: 'database back', duration: Math.max(0, clock.now() - lost.since) })
     }
     conditions.end('leadership', 'leadership is settled again')
-  }
-
-  async #checkTables(connection: DatabaseConnection, address: DatabaseAddress): Promise<void> {
-    const missing = await missingTables(connection)
-    if (missing.length === 0) return
-    const error = new SkynetError(
-      'NOT_A_HOSTMASTER',
-      `The database ${address.db} is not a hostmaster's: it lacks ${missing.join(', ')}.`,
-      { remedy: 'Set [database] db to the database of the hostmaster site (drush @hostmaster sql-connect names it).' },
-    )
-    if (this.#isReady || this.#options.wait)
-      throw new DatabaseError({ kind: 'refused', code: error.code, message: error.message }, error)
-    throw error
   }
 
   /** Tries for the leader lock. @returns whether it is ours. */
@@ -418,7 +357,7 @@ export class Daemon {
         await this.#tellDrupal(connection)
         await this.#readHistory(connection)
         this.#parts.drushWatch.probeWhenDue()
-        this.#pruneWhenDue()
+        this.#pruner.pruneWhenDue()
         this.#observation.look()
         this.#observation.keep()
         const { pauses, settings } = this.#parts
@@ -476,21 +415,11 @@ export class Daemon {
 
   /** Whether there is nothing left to wait for, for a daemon that was asked to finish. */
   #isDrained(): boolean {
-    const { reader, attempts, lockRow, outage } = this.#parts
+    const { reader } = this.#parts
     if (this.#running() > 0) return false
     if (this.#stopping === 'finish') return true
     if (!this.#options.once || !reader.complete || this.#role !== 'leader') return false
-    if (outage.state.kind === 'out') {
-      const { command, alias } = this.#parts.settings().drush
-      throw new SkynetError('FAILED', `drush does not work: ${outage.state.reason}.`, {
-        remedy: `Try it by hand, as the same user: ${command} ${alias} status`,
-      })
-    }
-    const { pauses } = this.#parts
-    if (pauses.halt()) return true
-    const held = heldByPauses([...reader.mirror.waiting.values()], pauses.ofTasks())
-    const open = [...reader.mirror.waiting.keys()].filter((nid) => !attempts.parked(nid) && !held.has(nid))
-    return open.length === 0 && lockRow.state.kind !== 'foreign'
+    return isQueueDrained(this.#parts)
   }
 
   async #startWakeSocket(): Promise<void> {
@@ -505,15 +434,6 @@ export class Daemon {
       this.#wake = undefined
       logger.warn({ err: error }, 'wake socket cannot be made; new tasks are found by polling alone')
     }
-  }
-
-  #pruneWhenDue(): void {
-    const { clock, settings, logger } = this.#parts
-    if (clock.monotonic() - this.#prunedAt < PRUNE_INTERVAL) return
-    this.#prunedAt = clock.monotonic()
-    const { keep, keep_bytes } = settings().state
-    const pruned = pruneRuns(this.#store, { keep, keepBytes: keep_bytes }, clock.now())
-    if (pruned > 0) logger.debug({ runs: pruned }, 'old records removed')
   }
 
   #noteFault(error: unknown): void {

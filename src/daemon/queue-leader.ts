@@ -14,10 +14,11 @@ import type { DaemonParts } from './daemon-parts.js'
 import { endDiskFault, isDiskFault, tellDiskFault } from './disk-fault.js'
 import { firstStartReason } from './first-start.js'
 import { eventTask } from './event-task.js'
+import { ForeignLook } from './foreign-look.js'
 import type { LockRowState } from './lock-row-keeper.js'
 import { WHOLE_QUEUE, isWholeQueue } from './pause.js'
 import { planInput, runningTasks } from './plan-input.js'
-import { claimValue, parseClaim } from './run-claim.js'
+import { claimValue, ownRun } from './run-claim.js'
 
 /** A leader whose last successful write is older than this starts nothing and contends again, in milliseconds. */
 const WRITE_AGE = 60_000
@@ -27,9 +28,6 @@ const PING_INTERVAL = 10_000
 
 /** A lock row that no poll has renewed for this long is renewed without one, in milliseconds: polls may be rare. */
 const RENEW_INTERVAL = 45_000
-
-/** A foreign process is looked for this often, in milliseconds. */
-const FOREIGN_LOOK = 1_000
 
 /** Times that a claim is sent again after a deadlock or lock wait time-out, before the turn is given up. */
 const CLAIM_TRIES = 5
@@ -49,8 +47,7 @@ export class QueueLeader {
   #poll: QueuePoll | undefined
   #polledAt = Number.NEGATIVE_INFINITY
   #pingedAt: number
-  #lookedAt = Number.NEGATIVE_INFINITY
-  #refreshedAt = 0
+  readonly #foreignLook: ForeignLook
   #urgentInARow = 0
 
   constructor(parts: DaemonParts, connection: DatabaseConnection, lock: LeaderLock) {
@@ -58,6 +55,7 @@ export class QueueLeader {
     this.#connection = connection
     this.#lock = lock
     this.#pingedAt = parts.clock.monotonic()
+    this.#foreignLook = new ForeignLook(parts, connection)
   }
 
   /** Makes the next turn poll, whatever the interval. */
@@ -80,7 +78,7 @@ export class QueueLeader {
       logger.info({ nid, vid, run, object, type, state }, 'run adopted')
     }
     for (const claim of await readClaims(this.#connection)) {
-      const run = this.#ownRun(claim.value)
+      const run = ownRun(this.#parts.origin, claim.value)
       if (run === undefined || keeper.find((record) => record.run === run)) continue
       const recovered = keeper.recover(run)
       if (recovered) logger.warn({ nid: recovered.nid, run }, 'record of a run was lost; rebuilt from its claim')
@@ -115,13 +113,6 @@ export class QueueLeader {
     const { keeper, lockRow } = this.#parts
     if (keeper.active.length > 0) return
     await lockRow.release(this.#connection).catch(() => undefined)
-  }
-
-  /** The run that a claim names, when it is one of this machine and state directory. */
-  #ownRun(claim: string): string | undefined {
-    const { origin } = this.#parts
-    const from = parseClaim(claim)
-    return from?.machine === origin.machine && from.stateDirectory === origin.stateDirectory ? from.run : undefined
   }
 
   #recentRuns(): RunRecord[] {
@@ -166,7 +157,7 @@ export class QueueLeader {
     this.#tellLockRow()
     this.#meetHostmaster()
     pauses.tell()
-    await this.#lookAtForeign()
+    await this.#foreignLook.look()
   }
 
   /** At the very first start on a hostmaster, old waiting tasks are not simply run. */
@@ -184,52 +175,6 @@ export class QueueLeader {
       logger.info({ database, waiting: waiting.size }, 'first start on this hostmaster')
     } catch (error) {
       tellDiskFault(conditions, error)
-    }
-  }
-
-  /** The tasks that are being processed without us: rare, so each of them may cost a look. */
-  async #lookAtForeign(): Promise<void> {
-    const { clock, reader, foreign, keeper, logger } = this.#parts
-    const { mirror } = reader
-    const now = clock.monotonic()
-    const strangers = [...mirror.processing.values()].filter(
-      (task) => !keeper.find((record) => record.nid === task.nid),
-    )
-    // One that is new holds its locks from this very turn on.
-    const isNew = strangers.some(({ vid }) => !foreign.all.some(({ task }) => task.vid === vid))
-    if (now - this.#lookedAt < FOREIGN_LOOK && !isNew) return
-    const full = now - this.#refreshedAt > 30_000
-    if (strangers.length === 0 && foreign.all.length === 0) return
-    this.#lookedAt = now
-    if (full) this.#refreshedAt = now
-    const settledStuck = new Set(foreign.all.filter(({ is }) => is.kind === 'stuck').map(({ task }) => task.vid))
-    const processing = []
-    for (const task of strangers) {
-      // A stuck row changes only when a person mends it; the others end any moment, under the same vid.
-      if (settledStuck.has(task.vid) && !full) {
-        processing.push(task)
-        continue
-      }
-      const current = await readTask(this.#connection, task.nid)
-      if (current?.vid === task.vid && current.status === -1) processing.push(task)
-      else if (current) mirror.put({ ...current, arguments: task.arguments })
-      else mirror.remove(task.nid)
-    }
-    const isUndecided = processing.some((task) => !settledStuck.has(task.vid))
-    const elsewhere = isUndecided ? await readClaims(this.#connection) : []
-    const before = new Map(foreign.all.map(({ task, is }) => [task.vid, is.kind]))
-    foreign.look(processing, keeper.sessions(), (task) => {
-      // A claim names the vid that was queued: the revision before the one that is processed now.
-      const claim = elsewhere.find(({ value }) => Number(parseClaim(value)?.run.split('-')[1]) === task.nid)
-      return claim && this.#ownRun(claim.value) === undefined ? claim.value : undefined
-    })
-    for (const { task, is } of foreign.all) {
-      if (before.get(task.vid) === is.kind || (is.kind === 'foreign' && is.pid === 0)) continue
-      const fields = { nid: task.nid, vid: task.vid, rid: task.rid, type: printable(task.type) }
-      if (is.kind === 'foreign')
-        logger.info({ ...fields, pid: is.pid }, 'task is run by somebody else; its object is taken')
-      else if (is.kind === 'stuck')
-        logger.warn(fields, 'task is stuck: processing, but without any process; it holds nothing')
     }
   }
 
@@ -359,7 +304,7 @@ export class QueueLeader {
   async #afterDuplicate({ nid, vid }: RunRecord): Promise<void> {
     const { logger, keeper } = this.#parts
     const value = await readClaim(this.#connection, vid)
-    const run = value === undefined ? undefined : this.#ownRun(value)
+    const run = value === undefined ? undefined : ownRun(this.#parts.origin, value)
     if (value === undefined) return
     if (run !== undefined && !keeper.find((record) => record.run === run)) {
       await deleteClaim(this.#connection, { vid, value })

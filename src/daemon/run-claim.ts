@@ -29,3 +29,9 @@ export function parseClaim(value: string): (ClaimOrigin & { run: string }) | und
 function digest(text: string): string {
   return createHash('sha256').update(text).digest('hex').slice(0, 12)
 }
+
+/** The run that a claim names, when it is one of this machine and state directory. */
+export function ownRun(origin: ClaimOrigin, claim: string): string | undefined {
+  const from = parseClaim(claim)
+  return from?.machine === origin.machine && from.stateDirectory === origin.stateDirectory ? from.run : undefined
+}

@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, watch } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { DaemonLimits } from '../../src/daemon/daemon.js'
+import type { DaemonLimits } from '../../src/daemon/daemon-options.js'
 import { ProcessTable } from '../../src/runner/process-table.js'
 import type { RunRecord } from '../../src/runner/run-record.js'
 import type { DaemonProcess } from '../sandbox/daemon-process.js'

@@ -5,7 +5,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { queued } from '../../dist/cli/queued.js'
-import { DAEMON_LIMITS } from '../../dist/daemon/daemon.js'
+import { DAEMON_LIMITS } from '../../dist/daemon/daemon-options.js'
 
 const {
   SANDBOX_CLOCK_SPEED,
