@@ -93,7 +93,7 @@ describe('the demo', { timeout: 240_000 }, () => {
     const status = await waitFor(
       () => {
         const { stdout } = paste('skynet status')
-        return /backup wiki\.example\.net/.test(stdout) ? stdout : undefined
+        return /backup +wiki\.example\.net/.test(stdout) ? stdout : undefined
       },
       { what: 'the kept task to run', timeoutMs: 30_000 },
     )

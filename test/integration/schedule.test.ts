@@ -329,7 +329,7 @@ test('a failure is the last result, with its exit status and what drush printed;
   const { stdout } = await sandbox.skynet(['schedule'])
   assert.match(stdout, /^Time zone Europe\/Berlin, now Wed 2026-12-09 13:00/)
   const status = await sandbox.skynet(['status'])
-  assert.match(status.stdout, /^Schedule: {2}nightly {2}last error \d+ s ago, next in 24 h$/m)
+  assert.match(status.stdout, /^ {2}nightly {2}0 13 \* \* \* {2}error \d+ s ago {2}next in 24 h$/m)
   assert.match(stdout, /^nightly {2}0 13 \* \* \*$/m)
   assert.match(
     stdout,

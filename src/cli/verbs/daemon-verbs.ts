@@ -43,7 +43,7 @@ export function addDaemonVerbs(program: Command, context: VerbContext, done: (st
     .addOption(configFileOption())
     .option('--no-wait', 'return at once')
     .option('--json', 'print JSON')
-    .addHelpText('after', example('skynet stop', 'a daemon that Supervisor keeps up: supervisorctl stop skynet-queue'))
+    .addHelpText('after', example('skynet stop', 'under Supervisor: supervisorctl stop skynet-queue'))
     .action(async (options: Record<string, unknown>) => {
       const { stop } = await import('../leave.js')
       done(await stop(options as never, context))
