@@ -7,6 +7,7 @@ export interface KeptRun {
   seed: number
   began: string
   seconds: number
+  sittings: number
   results: (Omit<Extract<Result, { kind: 'found' }>, 'scenario'> & { name: string })[]
 }
 

@@ -11,6 +11,8 @@ export interface Circumstances {
   seed: number
   began: Date
   seconds: number
+  /** How often the run was begun: what had failed, or had not been reached, was done in the next one. */
+  sittings: number
 }
 
 export function isGood(result: Result): boolean {
@@ -18,7 +20,7 @@ export function isGood(result: Result): boolean {
 }
 
 /** RESULTS.md: what was broken, how often, and what came of it. */
-export function resultsPage(results: readonly Result[], { seed, began, seconds }: Circumstances): string {
+export function resultsPage(results: readonly Result[], { seed, began, seconds, sittings }: Circumstances): string {
   const rows = results.map((result) => {
     const { scenario } = result
     const took = `${Math.round(result.seconds)} s`
@@ -39,7 +41,7 @@ two tasks at work on one object at the same time.
 | | |
 | --- | --- |
 | date | ${began.toISOString().slice(0, 16).replace('T', ' ')} UTC |
-| took | ${Math.round(seconds / 60)} min |
+| took | ${Math.round(seconds / 60)} min${sittings > 1 ? `, in ${sittings} sittings: what had failed in one, or was not reached, was done in the next` : ''} |
 | machine | ${cpus().length} × ${cpus()[0]?.model.trim() ?? 'unknown'}, ${Math.round(totalmem() / 2 ** 30)} GiB, ${type()} ${release()} |
 | versions | ${versions()} |
 | seed | ${seed} (\`npm run chaos -- --seed ${seed}\`) |

@@ -36,12 +36,13 @@ const seed = kept?.seed ?? (values.seed === undefined ? Math.floor(Math.random()
 const started = performance.now()
 const began = new Date(kept?.began ?? Date.now())
 const seconds = () => (kept?.seconds ?? 0) + (performance.now() - started) / 1000
+const sittings = (kept?.sittings ?? 0) + 1
 const results = new Map<Scenario, Result>()
 for (const result of kept ? resultsOf(kept) : []) results.set(result.scenario, result)
 const page = () =>
   resultsPage(
     [...SCENARIOS].flatMap((scenario) => results.get(scenario) ?? []),
-    { seed, began, seconds: seconds() },
+    { seed, began, seconds: seconds(), sittings },
   )
 const isComplete = !values.only && !values.short
 process.stderr.write(`seed ${seed}\n`)
@@ -60,7 +61,7 @@ async function work(): Promise<void> {
     results.set(scenario, result)
     process.stderr.write(`${scenario.name}: ${isGood(result) ? 'good' : 'BAD'} ${JSON.stringify(summary(result))}\n`)
     if (values.keep !== undefined) {
-      const run = { seed, began: began.toISOString(), seconds: seconds() }
+      const run = { seed, began: began.toISOString(), seconds: seconds(), sittings }
       keep(values.keep, run, [...results.values()].filter(isGood))
     }
     if (isComplete) writeFileSync(fileURLToPath(new URL('RESULTS.md', import.meta.url)), page())
