@@ -22,6 +22,8 @@ import { describeExit, settlementOf, type Settlement } from './settlement.js'
 /** drush prints its refusal last; nobody needs more of the output than this to find it. */
 const REFUSAL_BYTES = 65_536
 
+const UNNOTED = 'the shell of a run could not note its start; is the disk of the state directory full?'
+
 export interface SettlerOptions {
   keeper: RunKeeper
   store: RunStore
@@ -125,8 +127,12 @@ export class Settler {
     if (age > clock.monotonic() - this.#servedSince) {
       return this.#advance(connection, keeper.decide(record, 'outage'))
     }
-    // The run's shell notes its pid before it runs drush, and leaves where it cannot: a full disk, as a rule.
-    if (!store.readStarted(record.run)?.pid) return this.#advance(connection, keeper.decide(record, 'outage'))
+    // The run's shell notes its pid before it runs drush, and leaves with 125 where it cannot: a full disk, as a rule, which
+    // would be as full at once again. Without that status the mark was a daemon's fence, and nothing is amiss.
+    if (!store.readStarted(record.run)?.pid) {
+      const isUnnoted = record.exit?.kind === 'code' && record.exit.code === 125
+      return this.#advance(connection, isUnnoted ? this.#judge(record, UNNOTED) : keeper.decide(record, 'outage'))
+    }
     // Load and database may be well again when drush is asked. A task that gives this reason twice in a row is not
     // believed: one that always did would stop the queue for good.
     const output = outage.lastFailure === record.nid ? '' : readOutputEnd(store.outputFile(record.run), REFUSAL_BYTES)

@@ -6,7 +6,7 @@ const ajv = new Ajv2020({ strict: true, allowUnionTypes: true, allErrors: true }
 const compiled = new Map<string, ValidateFunction>()
 
 /**
- * Fails unless a verb's JSON is as `schemas/VERB.schema.json` says. Those files are part of the package: programs are
+ * Fails unless a verb's JSON is as `src/cli/schemas/VERB.schema.json` says. Those files are part of the package: programs are
  * written against them, so a field that is new, gone or of another type has to be changed there as well.
  */
 export function assertFitsSchema(verb: string, value: unknown): void {
@@ -27,7 +27,7 @@ export function parseLines<Line>(verb: string, stdout: string): Line[] {
 }
 
 function compile(verb: string): ValidateFunction {
-  const file = new URL(`../../schemas/${verb}.schema.json`, import.meta.url)
+  const file = new URL(`../../src/cli/schemas/${verb}.schema.json`, import.meta.url)
   const fits = ajv.compile(JSON.parse(readFileSync(file, 'utf8')) as object)
   compiled.set(verb, fits)
   return fits

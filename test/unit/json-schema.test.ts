@@ -19,7 +19,7 @@ const task = {
 
 describe('the schemas of what --json prints', () => {
   test('can be compiled, each of them, strictly', () => {
-    for (const file of readdirSync(new URL('../../schemas/', import.meta.url))) {
+    for (const file of readdirSync(new URL('../../src/cli/schemas/', import.meta.url))) {
       // Nothing that a verb prints is a number: what is tested is the schema itself.
       assert.throws(() => assertFitsSchema(file.replace('.schema.json', ''), 1), assert.AssertionError, file)
     }

@@ -213,7 +213,7 @@ describe('the screen of a status', () => {
   })
 
   test('knows every reason that the schema knows, and no other', () => {
-    const file = new URL('../../schemas/status.schema.json', import.meta.url)
+    const file = new URL('../../src/cli/schemas/status.schema.json', import.meta.url)
     const { $defs } = JSON.parse(readFileSync(file, 'utf8')) as { $defs: { reason: { enum: string[] } } }
     assert.deepEqual(Object.keys(REASONS).sort(), $defs.reason.enum.toSorted())
   })
