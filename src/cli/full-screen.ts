@@ -1,5 +1,5 @@
 import type { ReadStream, WriteStream } from 'node:tty'
-import cliTruncate from 'cli-truncate'
+import { cutTo } from './screen.js'
 
 const ESC = '\u001b['
 
@@ -73,7 +73,7 @@ export class FullScreen {
     const { columns, rows } = this.size
     const shown =
       lines.length <= rows ? lines : [...lines.slice(0, rows - 1), `… ${lines.length - rows + 1} more lines`]
-    const cut = shown.map((line) => cliTruncate(line, columns - 1))
+    const cut = shown.map((line) => cutTo(line, columns - 1))
     let changes = ''
     for (let row = 0; row < Math.max(cut.length, this.#drawn.length); row += 1) {
       const line = cut[row] ?? ''

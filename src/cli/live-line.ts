@@ -1,4 +1,4 @@
-import cliTruncate from 'cli-truncate'
+import { cutTo } from './screen.js'
 
 /**
  * A line on standard error that tells how it stands. On a terminal it is written anew in its place; elsewhere a line is
@@ -21,7 +21,7 @@ export class LiveLine {
       return
     }
     const text = age === '' ? state : `${state} ${age}`
-    const fitting = cliTruncate(text, Math.max(10, (this.#stream.columns || 80) - 1))
+    const fitting = cutTo(text, Math.max(10, (this.#stream.columns || 80) - 1))
     if (fitting !== this.#shown) this.#stream.write(`\r\u001b[K${fitting}`)
     this.#shown = fitting
   }

@@ -1,6 +1,6 @@
 import { styleText } from 'node:util'
-import stringWidth from 'string-width'
-import wrapAnsi from 'wrap-ansi'
+import stringWidth from 'fast-string-width'
+import { wrapAnsi } from 'fast-wrap-ansi'
 
 export type Style = Parameters<typeof styleText>[0]
 
@@ -39,6 +39,24 @@ export function newScreen(width: number, colour: boolean): Screen {
 /** Columns that a text takes on a terminal: wide characters take two, marks none. */
 export function widthOf(text: string): number {
   return stringWidth(text)
+}
+
+/** A colour, or a character with its marks. */
+// eslint-disable-next-line no-control-regex
+const PIECE = /\u001b\[[\d;]*m|\P{M}\p{M}*/gu
+
+/** The text, or as much of it as fits with an ellipsis into so many columns. */
+export function cutTo(text: string, width: number): string {
+  if (widthOf(text) <= width) return text
+  let cut = ''
+  let used = 0
+  for (const [piece] of text.matchAll(PIECE)) {
+    used += widthOf(piece)
+    if (used > width - 1) break
+    cut += piece
+  }
+  // A colour that was opened before the cut has to end.
+  return `${cut}…${text.includes('\u001b') ? '\u001b[0m' : ''}`
 }
 
 /** Fills up with blanks to so many columns. */

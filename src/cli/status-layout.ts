@@ -1,6 +1,5 @@
-import cliTruncate from 'cli-truncate'
 import type { Status } from '../daemon/status.js'
-import { pad, widthOf, wrap, type Screen, type Style } from './screen.js'
+import { cutTo, pad, wrap, type Screen, type Style } from './screen.js'
 import { tableLines, type Cell, type Column } from './table.js'
 
 /** Columns that a label with its blanks takes. */
@@ -56,5 +55,5 @@ export function named(task: { nid: number; type: string; object: string }): stri
 }
 
 export function cut({ width }: Screen, line: string): string {
-  return Number.isFinite(width) && widthOf(line) > width ? cliTruncate(line, width) : line
+  return cutTo(line, width)
 }

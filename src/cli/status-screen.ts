@@ -2,7 +2,7 @@ import type { ScheduledCommand } from '../daemon/schedule/schedule-view.js'
 import { overlongFrom } from '../daemon/overlong-runs.js'
 import type { RunningStatus, Status } from '../daemon/status.js'
 import type { UsualDuration } from '../daemon/usual-durations.js'
-import { nameTasks } from '../scheduler/plan.js'
+import { nameTasks } from '../scheduler/reason.js'
 import { duration } from './duration.js'
 import type { Screen, Style } from './screen.js'
 import {

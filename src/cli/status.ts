@@ -5,7 +5,6 @@ import { controlSocket } from './control-socket.js'
 import type { VerbContext } from './program.js'
 import { newScreen, screenOf } from './screen.js'
 import { statusLines } from './status-screen.js'
-import { watchStatus } from './status-watch.js'
 
 interface StatusOptions {
   config_file?: string
@@ -25,6 +24,7 @@ export async function status(options: StatusOptions, { environment }: VerbContex
         remedy: 'Without one, ask again and again: skynet status --json',
       })
     }
+    const { watchStatus } = await import('./status-watch.js')
     await watchStatus({
       input: stdin.isTTY ? stdin : undefined,
       output: stdout,

@@ -1,5 +1,4 @@
-import cliTruncate from 'cli-truncate'
-import { pad, widthOf, type Screen, type Style } from './screen.js'
+import { cutTo, pad, widthOf, type Screen, type Style } from './screen.js'
 
 export interface Column {
   title: string
@@ -24,7 +23,7 @@ export function tableLines(columns: readonly Column[], rows: readonly Cell[][], 
     const parts = columns.map(({ align = 'left' }, index) => {
       const cell = cells[index] ?? ''
       const width = widths[index] ?? 0
-      const text = widthOf(textOf(cell)) > width ? cliTruncate(textOf(cell), width) : textOf(cell)
+      const text = cutTo(textOf(cell), width)
       const isLast = index === columns.length - 1 && align === 'left'
       const its = typeof cell === 'string' ? style : cell.style
       const blanks = isLast ? text : pad(text, width, align)

@@ -10,13 +10,16 @@ const LARGEST = 1_048_576
 /** Remembers which hostmasters this Skynet has met, by the name of their database. */
 export class KnownHostmasters {
   readonly #file: string
+  /** Asked with every poll: the file is read once for each. */
+  readonly #met = new Set<string>()
 
   constructor(stateDirectory: string) {
     this.#file = join(stateDirectory, 'known-hostmasters')
   }
 
   has(database: string): boolean {
-    return this.#names().includes(database)
+    if (!this.#met.has(database) && this.#names().includes(database)) this.#met.add(database)
+    return this.#met.has(database)
   }
 
   add(database: string): void {
