@@ -86,6 +86,8 @@ export async function queued(
     return 0
   } finally {
     release()
+    // What comes now comes too late to mean anything, and would only hide that the daemon has left in order.
+    listen({ SIGTERM: ignore, SIGINT: ignore, SIGHUP: ignore, SIGUSR1: ignore, SIGUSR2: ignore })
     removePidFile(config.state.dir)
     log.flush()
     // What is still under way (a connect, a probe of drush, whatever hangs in a stuck daemon) keeps nobody waiting.
@@ -224,6 +226,8 @@ function obeySignals(daemon: Daemon): () => void {
     SIGUSR2: () => daemon.changeLogLevel(1),
   })
 }
+
+const ignore = (): void => undefined
 
 /** @returns a function that stops listening. */
 function listen(handlers: Partial<Record<NodeJS.Signals, () => void>>): () => void {

@@ -43,8 +43,9 @@ describe('the package', { timeout: 240_000 }, () => {
     }
     assert.ok(files.some((name) => name.startsWith('drupal-module/hosting_skynet/')))
     const strays = files.filter((name) =>
-      /^(src|test|\.ci)\/|^node_modules\/|\.(tgz|test\.js|log)$|tsconfig/.test(name),
+      /^(src\/(?!cli\/schemas\/)|test\/|\.ci\/)|^node_modules\/|\.(tgz|test\.js|log)$|tsconfig/.test(name),
     )
+    assert.ok(files.includes('src/cli/schemas/status.schema.json'), 'the schemas of what --json prints')
     assert.deepEqual(strays, [])
   })
 
@@ -73,7 +74,8 @@ describe('the package', { timeout: 240_000 }, () => {
   /** The verbs that a help names, without `help` itself. */
   async function verbsOf(words: string[]): Promise<string[]> {
     const { stdout } = await skynet([...words, '--help'])
-    const commands = /^Commands:\n((?: {2}.*\n?)*)/m.exec(stdout)?.[1] ?? ''
+    const groups = stdout.matchAll(/^(?:Commands|The daemon|Look|Act|Install):\n((?: {2}.*\n?)*)/gm)
+    const commands = [...groups].map(([, lines]) => lines ?? '').join('')
     return [...commands.matchAll(/^ {2}([a-z][\w-]*)/gm)].flatMap(([, verb]) => (verb && verb !== 'help' ? [verb] : []))
   }
 
