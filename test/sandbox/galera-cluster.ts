@@ -29,6 +29,9 @@ const TIMES = [
   'gmcast.peer_timeout=PT3S',
 ]
 
+/** How long a node may take for one answer: one that never comes must fail a test, and not hang the suite. */
+const LIMIT = 10_000
+
 const GROUP = 'skynet'
 
 /**
@@ -217,7 +220,7 @@ async function nodeOptions(name: string, port: number, members: string): Promise
 async function asRoot({ server }: GaleraNode, statement: string): Promise<void> {
   const connection = await server.connect()
   try {
-    await connection.query(statement)
+    await connection.query({ sql: statement, timeout: LIMIT })
   } finally {
     connection.destroy()
   }
@@ -227,9 +230,10 @@ async function asRoot({ server }: GaleraNode, statement: string): Promise<void> 
 async function stateOf({ server }: GaleraNode): Promise<{ size: number; isReady: boolean }> {
   const connection = await server.connect()
   try {
-    const [rows] = await connection.query<RowDataPacket[]>(
-      "SHOW GLOBAL STATUS WHERE Variable_name IN ('wsrep_cluster_size', 'wsrep_ready')",
-    )
+    const [rows] = await connection.query<RowDataPacket[]>({
+      sql: "SHOW GLOBAL STATUS WHERE Variable_name IN ('wsrep_cluster_size', 'wsrep_ready')",
+      timeout: LIMIT,
+    })
     const values = new Map(rows.map((row) => [row['Variable_name'], row['Value']]))
     return { size: Number(values.get('wsrep_cluster_size')), isReady: values.get('wsrep_ready') === 'ON' }
   } finally {
@@ -241,8 +245,8 @@ async function stateOf({ server }: GaleraNode): Promise<{ size: number; isReady:
 async function isCurrent(node: GaleraNode): Promise<boolean> {
   const connection = await node.server.connect({ database: node.hostmaster.credentials.db })
   try {
-    await connection.query('SET SESSION wsrep_sync_wait = 1')
-    await connection.query('SELECT COUNT(*) FROM semaphore')
+    await connection.query({ sql: 'SET SESSION wsrep_sync_wait = 1', timeout: LIMIT })
+    await connection.query({ sql: 'SELECT COUNT(*) FROM semaphore', timeout: LIMIT })
     return true
   } catch {
     return false
