@@ -97,6 +97,12 @@ export class GaleraCluster {
     // Founded before it is copied: a node that does not know its cluster would have all of the data sent.
     await database.stop()
     await database.start([...firstOptions, '--wsrep-new-cluster'])
+    // One that is told to stop while it still joins its own cluster never does.
+    const isFounded = async () => {
+      const { size, isReady } = await stateOf(first)
+      return size === 1 && isReady && (await isCurrent(first))
+    }
+    await waitFor(isFounded, { what: 'the cluster to be founded', timeoutMs: PATIENCE, everyMs: 50 })
     await database.stop()
     const copy = await DatabaseServer.copyOf(database, 'database2')
     const second = { name: 'second', server: copy, hostmaster: Hostmaster.on(copy, hostmaster.credentials) }
