@@ -112,11 +112,17 @@ export class DatabaseServer {
     })
     await new Promise<void>((resolve, reject) => {
       const look = () => {
-        if (this.#output.includes('ready for connections')) resolve()
+        if (!this.#output.includes('ready for connections')) return
+        clearTimeout(late)
+        resolve()
       }
+      const late = setTimeout(() => {
+        reject(new Error(`mariadbd is not ready after a minute:\n${this.#output.split('\n').slice(-15).join('\n')}`))
+      }, 60_000)
       child.stderr?.on('data', look)
       child.once('error', reject)
       child.once('exit', () => {
+        clearTimeout(late)
         child.stderr?.off('data', look)
         reject(new Error(`mariadbd did not start:\n${this.#output.split('\n').slice(-15).join('\n')}`))
       })

@@ -29,6 +29,9 @@ const TIMES = [
   'gmcast.peer_timeout=PT3S',
 ]
 
+/** How long a node may take for one answer: one that never comes must fail a test, and not hang the suite. */
+const LIMIT = 10_000
+
 const GROUP = 'skynet'
 
 /**
@@ -94,6 +97,12 @@ export class GaleraCluster {
     // Founded before it is copied: a node that does not know its cluster would have all of the data sent.
     await database.stop()
     await database.start([...firstOptions, '--wsrep-new-cluster'])
+    // One that is told to stop while it still joins its own cluster never does.
+    const isFounded = async () => {
+      const { size, isReady } = await stateOf(first)
+      return size === 1 && isReady && (await isCurrent(first))
+    }
+    await waitFor(isFounded, { what: 'the cluster to be founded', timeoutMs: PATIENCE, everyMs: 50 })
     await database.stop()
     const copy = await DatabaseServer.copyOf(database, 'database2')
     const second = { name: 'second', server: copy, hostmaster: Hostmaster.on(copy, hostmaster.credentials) }
@@ -217,7 +226,7 @@ async function nodeOptions(name: string, port: number, members: string): Promise
 async function asRoot({ server }: GaleraNode, statement: string): Promise<void> {
   const connection = await server.connect()
   try {
-    await connection.query(statement)
+    await connection.query({ sql: statement, timeout: LIMIT })
   } finally {
     connection.destroy()
   }
@@ -227,9 +236,10 @@ async function asRoot({ server }: GaleraNode, statement: string): Promise<void> 
 async function stateOf({ server }: GaleraNode): Promise<{ size: number; isReady: boolean }> {
   const connection = await server.connect()
   try {
-    const [rows] = await connection.query<RowDataPacket[]>(
-      "SHOW GLOBAL STATUS WHERE Variable_name IN ('wsrep_cluster_size', 'wsrep_ready')",
-    )
+    const [rows] = await connection.query<RowDataPacket[]>({
+      sql: "SHOW GLOBAL STATUS WHERE Variable_name IN ('wsrep_cluster_size', 'wsrep_ready')",
+      timeout: LIMIT,
+    })
     const values = new Map(rows.map((row) => [row['Variable_name'], row['Value']]))
     return { size: Number(values.get('wsrep_cluster_size')), isReady: values.get('wsrep_ready') === 'ON' }
   } finally {
@@ -241,8 +251,8 @@ async function stateOf({ server }: GaleraNode): Promise<{ size: number; isReady:
 async function isCurrent(node: GaleraNode): Promise<boolean> {
   const connection = await node.server.connect({ database: node.hostmaster.credentials.db })
   try {
-    await connection.query('SET SESSION wsrep_sync_wait = 1')
-    await connection.query('SELECT COUNT(*) FROM semaphore')
+    await connection.query({ sql: 'SET SESSION wsrep_sync_wait = 1', timeout: LIMIT })
+    await connection.query({ sql: 'SELECT COUNT(*) FROM semaphore', timeout: LIMIT })
     return true
   } catch {
     return false

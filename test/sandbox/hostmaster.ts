@@ -42,6 +42,9 @@ export interface LogRow {
   timestamp: number
 }
 
+/** How long a statement may take, in milliseconds: one that never ends must fail its test, and not hang the suite. */
+const LIMIT = 60_000
+
 /** A hostmaster's database with Aegir's tables, and what puts servers, platforms, sites and tasks into it as Aegir does. */
 export class Hostmaster {
   readonly credentials: Credentials
@@ -92,13 +95,13 @@ export class Hostmaster {
 
   /** Rows of any statement, as the server's root. */
   async query<Row>(sql: string, values: unknown[] = []): Promise<Row[]> {
-    const [rows] = await this.#pool.query<(Row & RowDataPacket)[]>(sql, values)
+    const [rows] = await this.#pool.query<(Row & RowDataPacket)[]>({ sql, values, timeout: LIMIT })
     return rows
   }
 
   /** Runs any statement and tells how many rows it touched. */
   async execute(sql: string, values: unknown[] = []): Promise<number> {
-    const [result] = await this.#pool.query<ResultSetHeader>(sql, values)
+    const [result] = await this.#pool.query<ResultSetHeader>({ sql, values, timeout: LIMIT })
     return result.affectedRows
   }
 
