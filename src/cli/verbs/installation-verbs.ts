@@ -64,7 +64,7 @@ export function addInstallationVerbs(program: Command, context: VerbContext, don
     .command('completion')
     .description('print a script that lets a shell complete verbs, options and nids')
     .addArgument(new Argument('<shell>', 'which shell').choices(['bash', 'zsh', 'fish']))
-    .addHelpText('after', example('source <(skynet completion bash)', 'in ~/.bashrc; for zsh likewise in ~/.zshrc'))
+    .addHelpText('after', example('source <(skynet completion bash)', 'in ~/.bashrc, or ~/.zshrc for zsh'))
     .addHelpText('after', example('skynet completion fish > ~/.config/fish/completions/skynet.fish', 'for fish'))
     .action(async (shell: string) => {
       const { completion } = await import('../completion/completion.js')
