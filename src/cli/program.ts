@@ -44,12 +44,18 @@ export function commandTree(context: VerbContext, done: (status: number) => void
     .exitOverride()
     .showSuggestionAfterError()
     .showHelpAfterError('The verbs and their options: skynet --help, skynet help <verb>')
-    .configureHelp({ sortSubcommands: false })
+    .configureHelp({ sortSubcommands: false, minWidthToWrap: 30, subcommandTerm: termOf })
     .helpCommand('help [verb]', 'print the help of a verb')
     .addHelpText('after', example('skynet queued', 'runs the queue in the foreground'))
     .addHelpText('after', EXIT_STATUSES)
   for (const add of [addDaemonVerbs, addLookingVerbs, addTaskVerbs, addInstallationVerbs]) add(program, context, done)
   return program
+}
+
+/** A verb in the list of all; that it has options goes without saying, and leaves no room for what it does. */
+function termOf(verb: Command): string {
+  const names = [verb.name(), ...verb.aliases()].join('|')
+  return `${names} ${verb.usage().replace('[options]', '').trim()}`.trim()
 }
 
 const EXIT_STATUSES = `
