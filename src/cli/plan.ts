@@ -7,6 +7,7 @@ import type { VerbContext } from './program.js'
 import { withQueueView } from './queue-view.js'
 import { wholeNumber } from './scale.js'
 import { duration } from './duration.js'
+import { screenOf, widthOf, wrap, type Screen } from './screen.js'
 
 interface PlanOptions {
   config_file?: string
@@ -40,28 +41,21 @@ export async function planVerb(options: PlanOptions, context: VerbContext): Prom
         )
         return 0
       }
-      const lines = [
-        ...(paused ? [`${say(paused)} Were it not:`] : []),
-        `With ${slots} ${slots === 1 ? 'slot' : 'slots'}${status ? '' : ' (the daemon does not run)'}:`,
-        ...section('Running', running),
-        ...section(
-          'Would start now',
-          planned.start.map(({ task }) => task),
-        ),
-        ...section(
-          'Would wait',
-          input.waiting.filter(({ nid }) => planned.waiting.has(nid)),
-          ({ nid }) => {
-            const reason = planned.waiting.get(nid)
-            return reason ? `  ${say(reason)}` : ''
-          },
-        ),
-        '',
-        ...estimates.map(
-          ({ slots: count, seconds }) =>
-            `The whole queue with ${count} ${count === 1 ? 'slot' : 'slots'}: ${seconds === undefined ? 'it never ends, because a task can never start' : `about ${duration(seconds * 1000)}`}`,
-        ),
-      ]
+      const lines = planLines(
+        {
+          slots,
+          paused: paused && say(paused),
+          isDaemonDown: !status,
+          running,
+          start: planned.start.map(({ task }) => task),
+          waiting: input.waiting.flatMap((task) => {
+            const reason = planned.waiting.get(task.nid)
+            return reason ? [{ ...task, reason: say(reason) }] : []
+          }),
+          estimates,
+        },
+        screenOf(process.stdout, context.environment),
+      )
       process.stdout.write(`${lines.join('\n')}\n`)
       return 0
     },
@@ -70,14 +64,49 @@ export async function planVerb(options: PlanOptions, context: VerbContext): Prom
 
 type Named = Pick<WaitingTask, 'nid' | 'type' | 'object'>
 
-function section<Task extends Named>(
-  title: string,
-  tasks: readonly Task[],
-  note: (task: Task) => string = () => '',
-): string[] {
-  const listed = tasks
-    .slice(0, LISTED)
-    .map((task) => printable(`  ${task.nid}  ${task.type} ${task.object ?? ''}${note(task)}`))
+/** What `skynet plan` tells a person; reasons are sentences, fit to be printed. */
+export interface ShownPlan {
+  slots: number
+  /** Why nothing starts now; undefined: nothing is in the way. */
+  paused: string | undefined
+  isDaemonDown: boolean
+  running: readonly Named[]
+  start: readonly Named[]
+  waiting: readonly (Named & { reason: string })[]
+  /** `seconds` undefined: the queue never ends. */
+  estimates: readonly { slots: number; seconds?: number | undefined }[]
+}
+
+export function planLines(shown: ShownPlan, screen: Screen): string[] {
+  const { paused, isDaemonDown, running, start, waiting, estimates } = shown
+  const slots = (count: number) => `${count} ${count === 1 ? 'slot' : 'slots'}`
+  return [
+    ...(paused === undefined ? [] : wrap(`${paused} Were it not:`, screen.width)),
+    `With ${slots(shown.slots)}${isDaemonDown ? ' (the daemon does not run)' : ''}:`,
+    ...section('Running', running, screen),
+    ...section('Would start now', start, screen),
+    ...section('Would wait', waiting, screen),
+    '',
+    ...estimates.map(({ slots: count, seconds }) => {
+      const how =
+        seconds === undefined ? 'it never ends, because a task can never start' : `about ${duration(seconds * 1000)}`
+      return `The whole queue with ${slots(count)}: ${how}`
+    }),
+  ]
+}
+
+/** Tasks under a title; a reason that does not fit behind its task stands below it. */
+function section(title: string, tasks: readonly (Named & { reason?: string })[], screen: Screen): string[] {
+  const listed = tasks.slice(0, LISTED).flatMap(({ nid, type, object = '', reason }) => {
+    const head = printable(`  ${nid}  ${type} ${object}`)
+    if (reason === undefined) return [head]
+    const line = `${head}  ${reason}`
+    if (widthOf(line) <= screen.width) return [line]
+    return [head, ...wrap(reason, screen.width - BELOW.length).map((part) => BELOW + part)]
+  })
   const more = tasks.length > LISTED ? [`  … and ${tasks.length - LISTED} more`] : []
   return [`${title}: ${tasks.length}`, ...listed, ...more]
 }
+
+/** Before a reason that stands below its task. */
+const BELOW = '      '

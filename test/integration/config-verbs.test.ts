@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { after, before, beforeEach, describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { describeConfig } from '../../src/config/describe-schema.js'
+import { assertFitsSchema } from '../sandbox/json-schema.js'
 import { Sandbox } from '../sandbox/sandbox.js'
 
 const CHECKOUT = fileURLToPath(new URL('../..', import.meta.url))
@@ -32,6 +33,7 @@ describe('skynet config', { timeout: 120_000 }, () => {
   const show = async (env: Record<string, string> = {}): Promise<Shown> => {
     const { stdout, stderr, code } = await sandbox.skynet(['config', 'show', '--json'], env)
     assert.equal(code, 0, stderr)
+    assertFitsSchema('config-show', JSON.parse(stdout))
     return JSON.parse(stdout) as Shown
   }
 
@@ -43,11 +45,13 @@ describe('skynet config', { timeout: 120_000 }, () => {
   test('check --json is one object, right or wrong, and the exit status says which', async () => {
     const right = await sandbox.skynet(['config', 'check', '--json'])
     assert.deepEqual(JSON.parse(right.stdout), { ok: true, file, files: [file, localFile], faults: [] })
+    assertFitsSchema('config-check', JSON.parse(right.stdout))
     assert.equal(right.code, 0)
     sandbox.writeConfig({ queue: { settle: 'soon' } }, { file: 'local.skynet.conf' })
     const wrong = await sandbox.skynet(['config', 'check', '--json'])
     const { ok, code, faults } = JSON.parse(wrong.stdout) as { ok: boolean; code: string; faults: { at: string }[] }
     assert.deepEqual([ok, code, faults.map(({ at }) => at)], [false, 'CONFIG_INVALID', [`${localFile}:2`]])
+    assertFitsSchema('config-check', JSON.parse(wrong.stdout))
     assert.equal(wrong.code, 78)
     assert.equal(wrong.stderr, '')
   })

@@ -6,6 +6,7 @@ import { claimOrigin, claimValue } from '../../src/daemon/run-claim.js'
 import { ProcessTable } from '../../src/runner/process-table.js'
 import { runName, type RunRecord } from '../../src/runner/run-record.js'
 import type { DaemonProcess } from '../sandbox/daemon-process.js'
+import { assertFitsSchema } from '../sandbox/json-schema.js'
 import { configure, PATIENCE_MS, startLeader, stopDaemon, waitForStatusOf } from '../sandbox/leader.js'
 import { RunRecords } from '../sandbox/run-records.js'
 import { Sandbox } from '../sandbox/sandbox.js'
@@ -89,6 +90,7 @@ test('a stuck task is failed beside a daemon, which then no longer lists it', as
   await waitForStatusOf(sandbox, `task ${nid} to be stuck`, ({ stuck }) => stuck.some((task) => task.nid === nid))
   const result = await sandbox.skynet(['fail', String(nid), ...REASON, '--json'])
   assert.equal(result.code, 0, result.stderr)
+  assertFitsSchema('fail', JSON.parse(result.stdout))
   assert.deepEqual(
     { ...(JSON.parse(result.stdout) as object), vid: 0, object: '' },
     { ok: true, nid, vid: 0, type: 'verify', object: '', status: 'error' },
@@ -208,6 +210,7 @@ test('wrong usage ends with 2, an unreachable database with 69, and JSON says wh
   assert.equal(empty.code, 2, empty.stderr)
   const none = await sandbox.skynet(['fail', '12', ...REASON, '--json'])
   assert.equal(none.code, 1)
+  assertFitsSchema('fail', JSON.parse(none.stdout))
   assert.equal((JSON.parse(none.stdout) as { ok: boolean; code: string }).code, 'FAILED')
   configure(sandbox, { database: { ...sandbox.databaseSection(), port: 1 } })
   await assertRefused(12, /Task 12 was not changed: nothing listens/, 69)

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import { assertFitsSchema } from '../sandbox/json-schema.js'
 import { configure, startLeader, waitForStatusOf } from '../sandbox/leader.js'
 import { Sandbox } from '../sandbox/sandbox.js'
 
@@ -53,6 +54,7 @@ test('plan, why and scale explain a queue while the daemon works on it, and star
   )
   assert.equal(await says(['why', String(other)]), 'It could start, but the only slot is taken.\n')
   const json = JSON.parse(await says(['why', '--json', String(other)])) as { nid: number; why: string }
+  assertFitsSchema('why', json)
   assert.deepEqual(json, { nid: other, why: 'It could start, but the only slot is taken.' })
 
   interface PlanAnswer {
@@ -63,6 +65,7 @@ test('plan, why and scale explain a queue while the daemon works on it, and star
     estimates: { slots: number }[]
   }
   const planned = JSON.parse(await says(['plan', '--slots', '4', '--json'])) as PlanAnswer
+  assertFitsSchema('plan', planned)
   assert.equal(planned.running, 1)
   assert.deepEqual(
     planned.start.map(({ nid }) => nid),
