@@ -1,5 +1,6 @@
 #!/bin/sh
-# Brings what the tests and the demo stand on: packages of npm, MariaDB and PHP of Debian, and a fresh build.
+# Brings what the tests stand on: packages of npm, MariaDB, PHP, shells and the like of Debian, and a fresh build.
+# `prepare.sh demo`: only what the demo needs of that.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -42,15 +43,17 @@ fi
 PATH=$PATH:/usr/local/sbin:/usr/sbin
 packages=
 command -v mariadbd >/dev/null || packages="$packages mariadb-server-core"
-[ -e /usr/lib/galera/libgalera_smm.so ] || [ -e /usr/lib64/galera/libgalera_smm.so ] || packages="$packages galera-4"
-command -v garbd >/dev/null || packages="$packages galera-arbitrator-4"
 command -v php >/dev/null || packages="$packages php-cli"
 command -v php >/dev/null && php -m | grep -qx mysqli || packages="$packages php-mysql"
-command -v phpunit >/dev/null || packages="$packages phpunit"
-command -v supervisord >/dev/null || packages="$packages supervisor"
-command -v tmux >/dev/null || packages="$packages tmux"
-command -v zsh >/dev/null || packages="$packages zsh"
-command -v fish >/dev/null || packages="$packages fish"
+if [ "${1:-}" != demo ]; then
+  [ -e /usr/lib/galera/libgalera_smm.so ] || [ -e /usr/lib64/galera/libgalera_smm.so ] || packages="$packages galera-4"
+  command -v garbd >/dev/null || packages="$packages galera-arbitrator-4"
+  command -v phpunit >/dev/null || packages="$packages phpunit"
+  command -v supervisord >/dev/null || packages="$packages supervisor"
+  command -v tmux >/dev/null || packages="$packages tmux"
+  command -v zsh >/dev/null || packages="$packages zsh"
+  command -v fish >/dev/null || packages="$packages fish"
+fi
 if [ -n "$packages" ]; then
   if [ "$(id -u)" = 0 ]; then
     as_root='env DEBIAN_FRONTEND=noninteractive'
