@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { linesOf } from '../sandbox/leader.js'
 import type { Direction } from '../sandbox/proxy.js'
+import { waitFor } from '../sandbox/wait-for.js'
 import { soon, SHORT_LIMITS } from './world.js'
 import type { Scenario } from './scenario.js'
 
@@ -17,6 +18,9 @@ export const connectionStalled: Scenario = {
     for (let number = 0; number < times; number += 1) {
       nids.push(...(await world.queue(random, 3, { ms: [0, 400] })))
       await delay(random.between(0, 500))
+      // A busy server may have kept it waiting just now: a stall within that outage would not be told again.
+      const isServed = () => linesOf(daemon, NOT_USABLE).length === linesOf(daemon, 'database is back').length
+      await waitFor(isServed, { what: 'the daemon to be served', timeoutMs: 60_000 })
       const noticed = linesOf(daemon, NOT_USABLE).length
       world.proxy.stall(DIRECTIONS[number % DIRECTIONS.length])
       // An idle daemon polls, so that every stall is noticed within the limit of a statement.

@@ -77,6 +77,7 @@ export class World {
   /** As it was at the beginning, but for what the journal and the tables remember. */
   async reset(): Promise<void> {
     await this.endDaemons()
+    this.#proxy?.resume()
     this.#clockOrigin = Date.now()
     this.configure()
     // Room for a second drush between the first one's look and its save.
