@@ -323,6 +323,7 @@ export class Daemon {
       // Runs that we started before we lost the lock are still ours, unless the new leader has adopted them.
       if (this.#connection) {
         if (keeper.active.length > 0) await settler.settleEnded(this.#connection)
+        await settler.claimsRemoved()
         await this.#heartbeat.beat(this.#connection, this.#view('standby'))
       }
       const seconds = keeper.active.length > 0 ? 1 : CONTEND_SECONDS
@@ -376,6 +377,7 @@ export class Daemon {
       }
       throw error
     } finally {
+      this.#parts.keeper.settling = false
       this.#wake?.stop()
       this.#wake = undefined
     }

@@ -88,6 +88,7 @@ export class QueueLeader {
     for (const { run, reason } of keeper.untouchable.unreadable) {
       logger.warn({ run, reason }, 'record of a run cannot be used; it is left alone')
     }
+    keeper.settling = true
   }
 
   /** One turn. @returns milliseconds until the next one is due. @throws DatabaseError, LeadershipLost */
@@ -102,8 +103,15 @@ export class QueueLeader {
     if (isDue && outage.state.kind === 'working' && (await this.#mayStart())) schedule.start()
     await carryOutCancellations(this.#parts, this.#connection)
     await settler.settleEnded(this.#connection)
-    if (keeper.active.some((active) => active.phase === 'ended')) return Math.min(interval, 250)
-    if (!this.#parts.draining() && (await this.#start()) === 'plan anew') return 0
+    if (keeper.active.some((active) => active.phase === 'ended')) {
+      await settler.claimsRemoved()
+      return Math.min(interval, 250)
+    }
+    const isStarting = !this.#parts.draining()
+    const start = isStarting ? await this.#start() : 'done'
+    await settler.claimsRemoved()
+    if (start === 'plan anew') return 0
+    if (isStarting) keeper.prepare()
     const due = Math.min(this.#polledAt + interval, this.#pingedAt + PING_INTERVAL)
     return Math.max(0, Math.min(due - clock.monotonic(), schedule.wait()))
   }

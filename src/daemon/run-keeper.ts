@@ -1,4 +1,3 @@
-import type { ChildProcess } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import type { TaskRow } from '../hostmaster/task-queries.js'
 import type { Logger } from '../observe/logger.js'
@@ -8,7 +7,8 @@ import { isSameProcess, type ProcessIdentity, type ProcessTable } from '../runne
 import { Run, type RunEvent } from '../runner/run.js'
 import { runName, taskOfRunName, type RunExit, type RunOutcome, type RunRecord } from '../runner/run-record.js'
 import { OwnershipLost, isReadable, type RunStore, type UnreadableRecord } from '../runner/run-store.js'
-import { startChild, type ChildSurroundings, type DrushCommand } from '../runner/run-shell.js'
+import type { ChildSurroundings, DrushCommand, RunShell } from '../runner/run-shell.js'
+import { SpareShell } from '../runner/spare-shell.js'
 import { recordOf, type ActiveRun } from './active-run.js'
 import type { Clock } from './clock.js'
 
@@ -40,9 +40,13 @@ export class RunKeeper {
   /** Runs whose session is followed; awaited by nobody else, so their failures end here. */
   #foreignMachine: RunRecord[] = []
   #unreadable: UnreadableRecord[] = []
+  readonly #spare: SpareShell
+  #isSettling = false
 
   constructor(options: RunKeeperOptions) {
     this.#options = options
+    const { store, surroundings, processes } = options
+    this.#spare = new SpareShell(store.runsDirectory, surroundings, processes)
   }
 
   get active(): ActiveRun[] {
@@ -66,6 +70,11 @@ export class RunKeeper {
       if (child) sessions.set(child.pid, run)
     }
     return sessions
+  }
+
+  /** Makes the next start a quick one. */
+  prepare(): void {
+    this.#spare.prepare(this.#options.settings().drush)
   }
 
   /** Puts the record of a planned run on disk. @throws when the disk will not take it: then nothing is started. */
@@ -120,31 +129,28 @@ export class RunKeeper {
    * @throws OwnershipLost when another daemon adopted the run since it was planned; else no process could be made.
    */
   start(record: RunRecord): void {
-    const { store, surroundings, settings, processes, clock, self } = this.#options
+    const { store, settings, clock } = this.#options
     // We may have been frozen since the claim was granted. (Should the other one come now, the shell's fence decides.)
-    const current = store.read(record.run)
-    const taken = isReadable(current) ? !isSameProcess(current.owner, self) : !existsSync(store.directory(record.run))
-    if (taken) {
+    if (store.isTaken(record) || !existsSync(store.directory(record.run))) {
       this.giveUp(record)
       throw new OwnershipLost(record.run)
     }
-    let started: ReturnType<typeof startChild>
+    let shell: RunShell
     try {
-      const [directory, outputFile] = [store.directory(record.run), store.outputFile(record.run)]
-      const words = ['hosting-task', String(record.nid)]
-      started = startChild({ directory, outputFile, words }, settings().drush, surroundings, processes)
+      shell = this.#spare.take(settings().drush)
+      shell.begin(record.run, ['hosting-task', String(record.nid)])
     } catch (error) {
       this.giveUp(record)
       throw error
     }
-    const running = { ...record, state: 'running' as const, child: started.identity, started_at: clock.now() }
+    const running = { ...record, state: 'running' as const, child: shell.identity, started_at: clock.now() }
     try {
       store.write(running)
     } catch (error) {
       // The disk filled up since the first record. The shell's own note names the child to whoever comes after us.
       this.#options.logger.warn({ err: error, run: record.run }, 'record not written; the run goes on')
     }
-    this.#follow(running, started.child)
+    this.#follow(running, shell.exited)
   }
 
   /**
@@ -214,12 +220,31 @@ export class RunKeeper {
 
   /** drush is being asked whether it works at all; the run keeps its slot until the answer is there. */
   judge(record: RunRecord, answer: Promise<string | undefined>): void {
+    this.#noteEnd(record)
     this.#active.set(record.run, { phase: 'judging', record })
     void answer.then((drushFault) => {
       if (!this.#active.has(record.run)) return
       this.#active.set(record.run, { phase: 'judged', record, drushFault })
       this.#options.changed()
     })
+  }
+
+  /**
+   * Whether what ends is settled at once, which notes its end together with its outcome. Where it cannot be, without the
+   * database for one, the record is to say at least that the run has ended.
+   */
+  set settling(isSettling: boolean) {
+    this.#isSettling = isSettling
+    if (isSettling) return
+    for (const active of this.#active.values()) if (active.phase === 'ended') this.#noteEnd(active.record)
+  }
+
+  #noteEnd(record: RunRecord): void {
+    try {
+      this.#options.store.write(record)
+    } catch {
+      // A full disk: the evidence (no process, the exit file) stays. Or another daemon has the run: settling it tells.
+    }
   }
 
   /** It is decided what becomes of the run; what is left to do may have to be tried again, the decision not. */
@@ -251,6 +276,7 @@ export class RunKeeper {
 
   /** Lets go of every run; the children go on. Idempotent. */
   releaseAll(): void {
+    this.#spare.dismiss()
     for (const active of this.active) this.forget(recordOf(active))
   }
 
@@ -277,13 +303,13 @@ export class RunKeeper {
     }
   }
 
-  #follow(record: RunRecord & { child: ProcessIdentity }, own?: ChildProcess): void {
+  #follow(record: RunRecord & { child: ProcessIdentity }, mainExit?: Promise<RunExit>): void {
     const { store, processes, clock, settings, logger, changed } = this.#options
     const { outputLimit } = settings()
     // A limit that is set while the task runs is meant for it too.
     const timeout = () => settings().timeout(record.type)
     const surroundings = { store, processes, now: () => clock.now(), timeout, outputLimit }
-    const run = new Run(record, surroundings, (event) => this.#tell(run, event), own)
+    const run = new Run(record, surroundings, (event) => this.#tell(run, event), mainExit)
     this.#active.set(record.run, { phase: 'following', record, run })
     run.follow().catch((error: unknown) => {
       // Following reads /proc and small files; should that ever fail, the run must not hold its slot unseen.
@@ -310,6 +336,7 @@ export class RunKeeper {
         logger.warn({ nid, run: name, pids: event.pids }, 'run does not end when asked to; it is killed')
         break
       case 'ended':
+        if (!this.#isSettling) this.#noteEnd(run.record)
         this.#active.set(name, { phase: 'ended', record: run.record, appeared: true })
         break
       case 'taken over':

@@ -47,12 +47,17 @@ export interface SettledFacts {
   vid?: number
 }
 
-/** Gives every run that has ended its outcome: evidence, database, claim, record, log, in this order. */
+/**
+ * Gives every run that has ended its outcome: evidence, database, claim, record, log, in this order. Where the database
+ * says itself what became of the task, nobody could start it again, so the next start does not wait for the claim's
+ * removal (`claimsRemoved`). A daemon that dies in between leaves the claim of a settled run, and its successor removes it.
+ */
 export class Settler {
   readonly #options: SettlerOptions
 
   /** By the clock that does not jump. */
   #servedSince = Number.NEGATIVE_INFINITY
+  #removals: Promise<void>[] = []
 
   constructor(options: SettlerOptions) {
     this.#options = options
@@ -61,6 +66,7 @@ export class Settler {
   /** The database serves us from now on; what was started before may have found it gone. */
   servedAgain(): void {
     this.#servedSince = this.#options.clock.monotonic()
+    this.#removals = []
   }
 
   /**
@@ -78,6 +84,18 @@ export class Settler {
         else throw error
       }
     }
+  }
+
+  /** Resolves when no claim of a settled run is left that this daemon has made. @throws DatabaseError */
+  async claimsRemoved(): Promise<void> {
+    const removals = this.#removals
+    if (removals.length === 0) return
+    this.#removals = []
+    await Promise.all(removals)
+  }
+
+  #removeClaim(connection: DatabaseConnection, { vid, run }: RunRecord): Promise<void> {
+    return deleteClaim(connection, { vid, value: claimValue(this.#options.origin, run) })
   }
 
   async #advance(connection: DatabaseConnection, active: ActiveRun): Promise<void> {
@@ -192,14 +210,18 @@ export class Settler {
     outcome: RunOutcome,
     facts: SettledFacts,
   ): Promise<void> {
-    const { keeper, origin, outage, attempts, logger, settled, conditions, tell } = this.#options
-    await deleteClaim(connection, { vid: record.vid, value: claimValue(origin, record.run) })
+    const { keeper, outage, attempts, logger, settled, conditions, tell } = this.#options
+    const isTold = outcome === 'success' || outcome === 'warning' || outcome === 'error'
+    const removal = this.#removeClaim(connection, record)
+    if (isTold) {
+      // Its failure is for `claimsRemoved` to tell, whatever comes in between.
+      removal.catch(() => undefined)
+      this.#removals.push(removal)
+    } else await removal
     const final = keeper.settle(record, outcome)
     endDiskFault(conditions)
     if (outcome !== 'not started' && outcome !== 'outage') attempts.forget(record.nid)
-    if (outcome === 'success' || outcome === 'warning' || outcome === 'error') {
-      if (outage.gotThrough()) logger.info('drush works again')
-    }
+    if (isTold && outage.gotThrough()) logger.info('drush works again')
     const { started_at, ended_at, exit } = final
     const duration = started_at === null || ended_at === null ? null : Math.max(0, ended_at - started_at)
     const exitCode = exit?.kind === 'code' ? exit.code : null

@@ -3,7 +3,7 @@ import type { RunLife } from './run-record.js'
 import type { RunStoreOf } from './run-store.js'
 
 /** Where the run's folder and what lies in it is; of the records' form nothing here depends. */
-type Folders = Pick<RunStoreOf<RunLife>, 'directory' | 'fence' | 'readStarted'>
+type Folders = Pick<RunStoreOf<RunLife>, 'outputFile' | 'fence' | 'readStarted'>
 
 /**
  * What an unsettled record of this machine leads to when a daemon takes over:
@@ -34,9 +34,11 @@ export function appeared(record: RunLife, store: Folders): boolean {
   return record.child !== null || (store.readStarted(record.run)?.pid ?? 0) > 0
 }
 
-/** The run's shell, known by the run's directory among its arguments. */
+/** The run's shell: it leads a session and writes to the run's output, or to what was that before somebody deleted it. */
 export function shellOf(run: string, store: Folders, processes: ProcessTable): ProcessIdentity | undefined {
-  const directory = store.directory(run)
-  const shell = processes.list().find((process) => processes.args(process.pid).includes(directory))
+  const output = store.outputFile(run)
+  const shell = processes.list().find(({ pid, session }) => {
+    return session === pid && processes.output(pid)?.replace(/ \(deleted\)$/, '') === output
+  })
   return shell && processes.identify(shell.pid)
 }

@@ -17,8 +17,15 @@ export function readPlainFile(file: string, limit: number): string {
 
 /** Writes a file beside its place, for this user alone, and renames it: a reader sees the old or the new one. */
 export function replaceFile(file: string, text: string, beside = `${file}.new`): void {
-  // What is left there of a writer that died, or was planted, goes; `wx` follows no link that comes meanwhile.
-  rmSync(beside, { force: true })
-  writeFileSync(beside, text, { mode: 0o600, flag: 'wx' })
+  // `wx` follows no link that was planted there.
+  const write = () => writeFileSync(beside, text, { mode: 0o600, flag: 'wx' })
+  try {
+    write()
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+    // What a writer left there that died, or somebody planted, goes.
+    rmSync(beside, { force: true })
+    write()
+  }
   renameSync(beside, file)
 }

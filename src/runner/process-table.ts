@@ -1,4 +1,4 @@
-import { closeSync, openSync, readFileSync, readSync, readdirSync, statSync } from 'node:fs'
+import { closeSync, openSync, readFileSync, readSync, readdirSync, readlinkSync, statSync } from 'node:fs'
 
 /**
  * A process is known by machine id, boot id, pid and start time, nothing less: a pid alone is soon another program's,
@@ -70,6 +70,15 @@ export class ProcessTable {
       return text === '' ? [] : text.replace(/\0$/, '').split('\0')
     } catch {
       return []
+    }
+  }
+
+  /** The file that it writes its output to, wherever that has been moved; undefined: none that we may know of. */
+  output(pid: number): string | undefined {
+    try {
+      return readlinkSync(`${this.#root}/${pid}/fd/1`)
+    } catch {
+      return undefined
     }
   }
 

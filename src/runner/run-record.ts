@@ -82,6 +82,9 @@ export const runLifeSchema = z.object({
   exit: exit.nullable(),
 })
 
+/** Whose a record is, whatever else it holds. */
+export const ownedSchema = z.object({ owner: identity })
+
 /** The run of a task. */
 export const runRecordSchema = z.object({
   ...runLifeSchema.shape,

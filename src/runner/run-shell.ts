@@ -1,20 +1,31 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { closeSync, constants, openSync } from 'node:fs'
+import { Socket } from 'node:net'
+import { join } from 'node:path'
 import type { ProcessIdentity, ProcessTable } from './process-table.js'
+import type { RunExit } from './run-record.js'
+import { exitOfShellStatus } from './run-store.js'
 
 /**
  * What stands between Skynet and drush: a shell that lives as long as drush's main process and notes how it ended, so
- * that the exit status outlives the daemon. The text is constant; the task comes in as arguments.
+ * that the exit status outlives the daemon. The text is constant; which run is its own the shell is told by its standard
+ * input, word by word, the run's name last: whatever breaks off before that, a daemon that was killed for one, is none.
  *
- * Making `started` is its first act and fails when the file exists (noclobber): a daemon that decided that this run
- * never came to be made it (`RunStore.fence`), and then drush must not be started any more.
+ * Making `started` comes before all else and fails when the file exists (noclobber): a daemon that decided that this run
+ * never came to be made it (`RunStore.fence`), and then drush must not be started any more. Whose shell it is can be
+ * told from outside by its output, which it opens before that (`shellOf`).
  * A signal to the whole group reaches the shell too; its empty traps keep it alive to note what became of drush
  * (an ignored signal would be ignored by drush as well; a trapped one is not).
  */
-const SHELL_TEXT = `set -C
-echo "$$" > "$1/started" || exit 125
+const SHELL_TEXT = `runs=$1; nice=$2; umask=$3; shift 3
+while IFS= read -r word && [ -n "$word" ]; do set -- "$@" "$word"; done
+IFS= read -r run || exit 0
+run=$runs/$run
+exec < /dev/null >> "$run/output" 2>&1 || exit 125
+set -C
+echo "$$" > "$run/started" || exit 125
 trap : HUP INT TERM
-run=$1; nice=$2; umask "$3"; shift 3
+umask "$umask"
 if [ "$nice" = 0 ]; then "$@"; else nice -n "$nice" "$@"; fi
 status=$?
 umask 077
@@ -56,46 +67,74 @@ export function childSurroundings(
   return { home, environment: Object.fromEntries(passedOn) as NodeJS.ProcessEnv, umask }
 }
 
-/**
- * Starts the shell of a run in a session of its own; `words` is the drush command with its arguments. The output file is opened here and appended to by the child, so
- * that neither needs the other afterwards.
- */
-function spawnRun(
-  run: { directory: string; outputFile: string; words: string[] },
-  drush: DrushCommand,
-  surroundings: ChildSurroundings,
-): ChildProcess {
-  const { O_WRONLY, O_APPEND, O_CREAT, O_NOFOLLOW } = constants
-  const output = openSync(run.outputFile, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW, 0o600)
-  try {
-    const drushArguments = [drush.command, drush.alias, ...run.words]
-    const settings = [run.directory, String(drush.nice), surroundings.umask.toString(8)]
-    const child = spawn('/bin/sh', ['-c', SHELL_TEXT, 'skynet-run', ...settings, ...drushArguments], {
+/** A shell in a session of its own that waits to be told which run is its own, and leaves when nobody will. */
+export class RunShell {
+  readonly identity: ProcessIdentity
+  /** How it left. */
+  readonly exited: Promise<RunExit>
+  readonly #child: ChildProcess
+  readonly #runs: string
+  #isAlive = true
+
+  /**
+   * @param runs the folder that the run's will be in.
+   * @throws when no process could be made, or none can be seen
+   */
+  constructor(runs: string, drush: DrushCommand, surroundings: ChildSurroundings, processes: ProcessTable) {
+    this.#runs = runs
+    const settings = [runs, String(drush.nice), surroundings.umask.toString(8)]
+    const child = spawn('/bin/sh', ['-c', SHELL_TEXT, 'skynet-run', ...settings, drush.command, drush.alias], {
       cwd: surroundings.home,
       env: surroundings.environment,
       detached: true,
-      stdio: ['ignore', output, output],
+      stdio: ['pipe', 'ignore', 'ignore'],
     })
+    child.on('error', () => undefined)
+    child.stdin.on('error', () => undefined)
     // Node would not end before its child: a daemon that leaves would linger for as long as the task takes.
     child.unref()
-    return child
-  } finally {
-    closeSync(output)
+    if (child.stdin instanceof Socket) child.stdin.unref()
+    this.#child = child
+    this.exited = new Promise((resolve) => {
+      child.once('exit', (code, signal) => {
+        this.#isAlive = false
+        if (code !== null) resolve(exitOfShellStatus(code))
+        else resolve({ kind: 'signal', signal: (signal ?? 'unknown').replace(/^SIG/, '') })
+      })
+    })
+    if (child.pid === undefined) throw new Error('the operating system made no process')
+    // Read at once: until Node has collected its child, the pid cannot become another process's.
+    const identity = processes.identify(child.pid)
+    if (!identity) {
+      this.dismiss()
+      throw new Error('the new process is not in /proc; is /proc mounted with hidepid?')
+    }
+    this.identity = identity
   }
-}
 
-/** As `spawnRun`, and says who the child is. @throws when no process could be made, or none can be seen */
-export function startChild(
-  run: Parameters<typeof spawnRun>[0],
-  drush: DrushCommand,
-  surroundings: ChildSurroundings,
-  processes: ProcessTable,
-): { child: ChildProcess; identity: ProcessIdentity } {
-  const child = spawnRun(run, drush, surroundings)
-  child.on('error', () => undefined)
-  if (child.pid === undefined) throw new Error('the operating system made no process')
-  // Read at once: until Node has collected its child, the pid cannot become another process's.
-  const identity = processes.identify(child.pid)
-  if (!identity) throw new Error('the new process is not in /proc; is /proc mounted with hidepid?')
-  return { child, identity }
+  /** Whether it still waits, as far as we know. */
+  get isAlive(): boolean {
+    return this.#isAlive
+  }
+
+  /**
+   * Tells it its run; from then on it is that run's child, and goes its way without us. `words` are the drush command
+   * with its arguments. The output file is made here, so that a disk that is full says so before anything runs.
+   * @throws the error of the file system
+   */
+  begin(run: string, words: readonly string[]): void {
+    const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants
+    try {
+      closeSync(openSync(join(this.#runs, run, 'output'), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600))
+    } catch (error) {
+      this.dismiss()
+      throw error
+    }
+    this.#child.stdin?.end(`${[...words, '', run].join('\n')}\n`)
+  }
+
+  /** Nobody needs it: it leaves without having done anything. */
+  dismiss(): void {
+    this.#child.stdin?.end()
+  }
 }

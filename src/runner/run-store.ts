@@ -17,11 +17,14 @@ import { join } from 'node:path'
 import type { z } from 'zod'
 import { SkynetError } from '../config/skynet-error.js'
 import { readPlainFile, replaceFile } from './plain-file.js'
-import { isSameProcess } from './process-table.js'
-import { runRecordSchema, type RunExit, type RunLife, type RunRecord } from './run-record.js'
+import { isSameProcess, type ProcessIdentity } from './process-table.js'
+import { ownedSchema, runRecordSchema, type RunExit, type RunLife, type RunRecord } from './run-record.js'
 
 /** What the system answers where the state directory is somebody else's, or not one. */
 const UNSAFE = new Set(['EACCES', 'EPERM', 'ENOTDIR', 'EEXIST', 'ELOOP'])
+
+/** More than any record takes, in bytes. */
+const LARGEST = 65_536
 
 /** A record that cannot be used; it is shown and never touched. */
 export interface UnreadableRecord {
@@ -71,6 +74,11 @@ export class RunStoreOf<R extends RunLife> {
     }
   }
 
+  /** Folder of the folders of the runs that are not settled. */
+  get runsDirectory(): string {
+    return this.#runs
+  }
+
   /** Folder of a run that is not settled. */
   directory(run: string): string {
     return join(this.#runs, run)
@@ -89,6 +97,7 @@ export class RunStoreOf<R extends RunLife> {
   /** Makes the run's directory with its first record; throws when the disk will not take it. */
   create(record: R): void {
     try {
+      mkdirSync(this.directory(record.run), { recursive: true, mode: 0o700 })
       this.#write(record)
     } catch (error) {
       this.remove(record.run)
@@ -122,10 +131,24 @@ export class RunStoreOf<R extends RunLife> {
    * is its business from then on, and what we know of it is old.
    */
   write(record: R): void {
-    const current = this.read(record.run)
-    const isTaken = isReadable(current) ? !isSameProcess(current.owner, record.owner) : this.isSettled(record.run)
-    if (isTaken) throw new OwnershipLost(record.run)
+    if (this.isTaken(record)) throw new OwnershipLost(record.run)
     this.#write(record)
+  }
+
+  /** Whether another daemon has adopted the run since, or settled it. */
+  isTaken(record: R): boolean {
+    const owner = this.#ownerOf(record.run)
+    return owner ? !isSameProcess(owner, record.owner) : this.isSettled(record.run)
+  }
+
+  /** Asked with every write: no more is looked at than that. */
+  #ownerOf(run: string): ProcessIdentity | undefined {
+    try {
+      const record: unknown = JSON.parse(readPlainFile(join(this.directory(run), 'record.json'), LARGEST))
+      return ownedSchema.parse(record).owner
+    } catch {
+      return undefined
+    }
   }
 
   /** Makes a run ours, whoever followed it before. */
@@ -134,10 +157,16 @@ export class RunStoreOf<R extends RunLife> {
   }
 
   #write(record: R): void {
-    // Somebody may have emptied the state directory under us; that must not keep a run from being settled.
-    mkdirSync(this.directory(record.run), { recursive: true, mode: 0o700 })
     const file = join(this.directory(record.run), 'record.json')
-    replaceFile(file, textOf(record), `${file}.${record.owner.pid}.new`)
+    const write = () => replaceFile(file, textOf(record), `${file}.${record.owner.pid}.new`)
+    try {
+      write()
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+      // Somebody has emptied the state directory under us; that must not keep a run from being settled.
+      mkdirSync(this.directory(record.run), { recursive: true, mode: 0o700 })
+      write()
+    }
   }
 
   read(run: string): R | UnreadableRecord {
@@ -147,7 +176,7 @@ export class RunStoreOf<R extends RunLife> {
   #read(folder: string, run: string): R | UnreadableRecord {
     try {
       const file = join(folder, run, 'record.json')
-      const record = this.#form.parse(JSON.parse(readPlainFile(file, 65_536)))
+      const record = this.#form.parse(JSON.parse(readPlainFile(file, LARGEST)))
       if (record.run !== run) return { run, reason: `it names another run, ${record.run}` }
       return record
     } catch (error) {
@@ -186,9 +215,15 @@ export class RunStoreOf<R extends RunLife> {
   /** Puts a settled run where the settled ones are. */
   moveToHistory(run: string): void {
     const target = join(this.#history, run)
-    mkdirSync(this.#history, { recursive: true, mode: 0o700 })
-    rmSync(target, { recursive: true, force: true })
-    renameSync(this.directory(run), target)
+    try {
+      renameSync(this.directory(run), target)
+    } catch (error) {
+      // What is in the way there, or the folder itself that is gone, is somebody's else doing.
+      if (!existsSync(this.directory(run))) throw error
+      mkdirSync(this.#history, { recursive: true, mode: 0o700 })
+      rmSync(target, { recursive: true, force: true })
+      renameSync(this.directory(run), target)
+    }
   }
 
   removeHistory(run: string): void {
@@ -241,6 +276,11 @@ export class RunStoreOf<R extends RunLife> {
     } catch {
       return undefined
     }
+  }
+
+  /** When the run's shell noted the exit status, in milliseconds since 1970; undefined: it has not. */
+  exitNotedAt(run: string): number | undefined {
+    return lstatSync(join(this.directory(run), 'exit'), { throwIfNoEntry: false })?.mtimeMs
   }
 
   /** Bytes that this user may still write in the state directory. */

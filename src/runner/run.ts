@@ -1,8 +1,7 @@
-import type { ChildProcess } from 'node:child_process'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { ProcessIdentity, ProcessTable } from './process-table.js'
 import type { Cancellation, RunExit, RunLife, RunRecord } from './run-record.js'
-import { OwnershipLost, exitOfShellStatus, type RunStoreOf } from './run-store.js'
+import { OwnershipLost, type RunStoreOf } from './run-store.js'
 import { trimOutput } from './run-output.js'
 import { sessionState } from './run-session.js'
 import { RunTree } from './run-tree.js'
@@ -56,19 +55,19 @@ export class Run<R extends RunLife = RunRecord> {
   #isKilled = false
 
   /**
-   * @param own the child process where it is ours; an adopted run has none and is watched from outside.
+   * @param mainExit how the child left, where it is ours; an adopted one is watched from outside.
    */
   constructor(
     record: R & { child: ProcessIdentity },
     surroundings: RunSurroundings<R>,
     listener: (event: RunEvent) => void,
-    own?: ChildProcess,
+    mainExit?: Promise<RunExit>,
   ) {
     this.record = record
     this.child = record.child
     this.#surroundings = surroundings
     this.#listener = listener
-    this.#mainExit = own && exitOf(own)
+    this.#mainExit = mainExit
     this.#tree = new RunTree(surroundings.processes, record.child)
   }
 
@@ -100,12 +99,26 @@ export class Run<R extends RunLife = RunRecord> {
     if (this.#isReleased()) return
     trimOutput(store.outputFile(this.record.run), this.#surroundings.outputLimit)
     exit ??= mainExit && (await mainExit)
-    this.#update({
+    const noted = store.readExit(this.record.run)
+    // Noted by the run's shell, so its end is on disk already; the record follows with the outcome, a moment later as a
+    // rule (`RunKeeper.settling`).
+    this.record = {
+      ...this.record,
       state: 'ended',
-      ended_at: this.#surroundings.now(),
-      exit: store.readExit(this.record.run) ?? exit ?? this.record.exit ?? { kind: 'unknown' },
-    })
-    if (!this.#isReleased()) this.#listener({ kind: 'ended' })
+      ended_at: this.#endedAt(),
+      exit: noted ?? exit ?? this.record.exit ?? { kind: 'unknown' },
+    }
+    if (store.isTaken(this.record)) {
+      this.release()
+      this.#listener({ kind: 'taken over' })
+    } else this.#listener({ kind: 'ended' })
+  }
+
+  /** An adopted run may have ended long before anybody looked: when, its shell's note says. */
+  #endedAt(): number {
+    const { store, now } = this.#surroundings
+    const noted = this.#mainExit || this.record.state === 'orphaned' ? undefined : store.exitNotedAt(this.record.run)
+    return noted === undefined ? now() : Math.floor(noted)
   }
 
   /** Lets go of the run and leaves it alone: its child goes on, another daemon adopts it. Idempotent. */
@@ -185,13 +198,4 @@ export class Run<R extends RunLife = RunRecord> {
   async #pause(ms: number): Promise<undefined> {
     return wait(ms, undefined, { signal: this.#released.signal }).catch(() => undefined)
   }
-}
-
-function exitOf(child: ChildProcess): Promise<RunExit> {
-  return new Promise((resolve) => {
-    child.once('exit', (code, signal) => {
-      if (code !== null) resolve(exitOfShellStatus(code))
-      else resolve({ kind: 'signal', signal: (signal ?? 'unknown').replace(/^SIG/, '') })
-    })
-  })
 }

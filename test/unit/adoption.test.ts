@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { existsSync, mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, test } from 'node:test'
@@ -32,11 +32,17 @@ beforeEach(() => {
 afterEach(() => rmSync(dir, { recursive: true }))
 
 /** A process in our own /proc. */
-function live(pid: number, { started = 100, session = pid, state = 'S', args = ['sh'] } = {}): void {
+function live(
+  pid: number,
+  { started = 100, session = pid, state = 'S', args = ['sh'], output = '/dev/null' } = {},
+): void {
   mkdirSync(join(proc, String(pid)), { recursive: true })
   const fields = [state, 1, pid, session, ...Array<number>(15).fill(0), started, 0]
   writeFileSync(join(proc, String(pid), 'stat'), `${pid} (a ) (name) ${fields.join(' ')}`)
   writeFileSync(join(proc, String(pid), 'cmdline'), args.map((arg) => `${arg}\0`).join(''))
+  mkdirSync(join(proc, String(pid), 'fd'), { recursive: true })
+  rmSync(join(proc, String(pid), 'fd/1'), { force: true })
+  symlinkSync(output, join(proc, String(pid), 'fd/1'))
 }
 
 const dies = (pid: number) => rmSync(join(proc, String(pid)), { recursive: true })
@@ -68,7 +74,7 @@ function record(more: Partial<RunRecord> = {}): RunRecord {
   return made
 }
 
-const shellOfRun = () => ['/bin/sh', '-c', 'text', 'skynet-run', store.directory(RUN), '0', '22', 'drush']
+const shellOfRun = () => ({ output: store.outputFile(RUN) })
 
 test('a run with a child is followed, whether or not the child lives: its session may', () => {
   assert.deepEqual(adoptionOf(record(), store, processes), { kind: 'follow', child: child() })
@@ -90,10 +96,10 @@ test('a run without a child never appeared once its fence is up, and its shell, 
   assert.deepEqual(adoptionOf(planned, store, processes), { kind: 'never appeared' }, 'and so the next time')
 })
 
-test('a run whose shell came up before its daemon could note it is followed by its arguments, then by its own note', () => {
+test('a run whose shell came up before its daemon could note it is known by its output, then by its own note', () => {
   const planned = record({ child: null, state: 'starting' })
   writeFileSync(join(store.directory(RUN), 'started'), '50\n')
-  live(50, { args: shellOfRun() })
+  live(50, shellOfRun())
   assert.deepEqual(adoptionOf(planned, store, processes), { kind: 'follow', child: child() })
   dies(50)
   assert.deepEqual(adoptionOf(planned, store, processes), { kind: 'follow', child: child({ started: 0 }) })
@@ -104,7 +110,7 @@ test('a run whose daemon died before it could note the child is as old as its sh
   const mark = join(store.directory(RUN), 'started')
   writeFileSync(mark, '50\n')
   utimesSync(mark, 1_000, 1_000)
-  live(50, { args: shellOfRun() })
+  live(50, shellOfRun())
   const keeper = new RunKeeper({
     store,
     processes,
@@ -127,17 +133,21 @@ test('a run whose daemon died before it could note the child is as old as its sh
 })
 
 test('a child that ends between the look and the adoption leads to an ended run with its exit status', async () => {
-  live(50, { args: shellOfRun() })
+  live(50, shellOfRun())
   const found = adoptionOf(record(), store, processes)
   assert.equal(found.kind, 'follow')
   writeFileSync(join(store.directory(RUN), 'exit'), '1\n')
+  utimesSync(join(store.directory(RUN), 'exit'), 50, 50)
   dies(50)
   const events: RunEvent[] = []
   const surroundings = { store, processes, now: () => 99, outputLimit: 1e6, timeout: () => null }
   const run = new Run({ ...record(), child: child() }, surroundings, (event) => events.push(event))
   await run.follow()
   assert.deepEqual(events, [{ kind: 'ended' }])
-  assert.deepEqual([run.record.state, run.record.ended_at, run.record.exit], ['ended', 99, { kind: 'code', code: 1 }])
+  assert.deepEqual(
+    [run.record.state, run.record.ended_at, run.record.exit],
+    ['ended', 50_000, { kind: 'code', code: 1 }],
+  )
 })
 
 test('a session is empty when the pid is another program’s, of another boot or machine, or a zombie’s', () => {

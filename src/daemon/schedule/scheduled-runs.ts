@@ -1,4 +1,3 @@
-import type { ChildProcess } from 'node:child_process'
 import { lstatSync } from 'node:fs'
 import type { Conditions } from '../../observe/conditions.js'
 import type { Logger } from '../../observe/logger.js'
@@ -6,8 +5,9 @@ import { adoptionOf, shellOf } from '../../runner/adoption.js'
 import { isSameProcess, type ProcessIdentity, type ProcessTable } from '../../runner/process-table.js'
 import { Run, type RunEvent } from '../../runner/run.js'
 import { machineFaultIn, readOutputEnd } from '../../runner/run-output.js'
+import type { RunExit } from '../../runner/run-record.js'
 import { OwnershipLost, isReadable, type UnreadableRecord } from '../../runner/run-store.js'
-import { startChild, type ChildSurroundings, type DrushCommand } from '../../runner/run-shell.js'
+import { RunShell, type ChildSurroundings, type DrushCommand } from '../../runner/run-shell.js'
 import type { Clock } from '../clock.js'
 import { endDiskFault, tellDiskFault } from '../disk-fault.js'
 import {
@@ -119,23 +119,23 @@ export class ScheduledRuns {
       return 'taken'
     }
     endDiskFault(conditions)
-    let started: ReturnType<typeof startChild>
+    let shell: RunShell
     try {
-      const [directory, outputFile] = [store.directory(record.run), store.outputFile(record.run)]
-      started = startChild({ directory, outputFile, words: [command] }, settings().drush, surroundings, processes)
+      shell = new RunShell(store.runsDirectory, settings().drush, surroundings, processes)
+      shell.begin(record.run, [command])
     } catch (error) {
       // Without its folder a shell that should still come goes no further.
       store.remove(record.run)
       throw error
     }
-    const running = { ...record, state: 'running' as const, child: started.identity, started_at: clock.now() }
+    const running = { ...record, state: 'running' as const, child: shell.identity, started_at: clock.now() }
     try {
       store.write(running)
     } catch (error) {
       // The disk filled up since the first record. The shell's own note names the child to whoever comes after us.
       logger.warn({ err: error, run: record.run }, 'record not written; the run goes on')
     }
-    this.#follow(running, started.child)
+    this.#follow(running, shell.exited)
     const { run, child } = running
     logger.info({ command, run, pid: child.pid, late_ms: Math.max(0, now - dueAt) }, 'scheduled command started')
     return 'started'
@@ -194,7 +194,7 @@ export class ScheduledRuns {
     this.#active.delete(run)
   }
 
-  #follow(record: ScheduledRun & { child: ProcessIdentity }, own?: ChildProcess): void {
+  #follow(record: ScheduledRun & { child: ProcessIdentity }, mainExit?: Promise<RunExit>): void {
     const { store, processes, clock, settings, logger } = this.#options
     const { outputLimit } = settings()
     // hosting-dispatch forks Aegir's queues and leaves (`'fork' => TRUE`): waiting for the longest of them, hours of
@@ -207,7 +207,7 @@ export class ScheduledRuns {
       outputLimit,
       endsWithDrush: true,
     }
-    const run = new Run(record, surroundings, (event) => this.#tell(run, event), own)
+    const run = new Run(record, surroundings, (event) => this.#tell(run, event), mainExit)
     this.#active.set(record.run, { phase: 'following', record, run })
     const unfollowed = (error: unknown): void => {
       logger.error({ err: error, run: record.run }, 'run can no longer be followed; it is settled from its evidence')
