@@ -1,4 +1,4 @@
-import { statSync } from 'node:fs'
+import { statSync, type Stats } from 'node:fs'
 import { dirname } from 'node:path'
 import { localConfigFile } from './find-config.js'
 
@@ -8,28 +8,25 @@ import { localConfigFile } from './find-config.js'
  * is seen the next time. Never throws: what cannot be looked at is part of it too.
  */
 export function configFingerprint(file: string): string {
-  return JSON.stringify([look(file), look(localConfigFile(file)), lookAtFolder(dirname(file))])
+  return `${look(file)} ${look(localConfigFile(file))} ${lookAtFolder(dirname(file))}`
 }
 
-function look(path: string): string[] | string | null {
-  return attempt(() => {
-    const stats = statSync(path, { bigint: true, throwIfNoEntry: false })
-    // The time of the inode's own change shows what the time of writing can be made to hide, and a chmod or chown.
-    return stats ? [stats.dev, stats.ino, stats.size, stats.mtimeNs, stats.ctimeNs].map(String) : null
-  })
+function look(path: string): string {
+  const stats = statOf(path)
+  if (typeof stats !== 'object') return String(stats)
+  // The time of the inode's own change shows what the time of writing can be made to hide, and a chmod or chown.
+  return `${stats.dev}:${stats.ino}:${stats.size}:${stats.mtimeMs}:${stats.ctimeMs}`
 }
 
 /** Not its times: other files come and go in it. Its mode and owner decide whether the files are accepted. */
-function lookAtFolder(path: string): string[] | string | null {
-  return attempt(() => {
-    const stats = statSync(path, { bigint: true, throwIfNoEntry: false })
-    return stats ? [stats.dev, stats.ino, stats.mode, stats.uid].map(String) : null
-  })
+function lookAtFolder(path: string): string {
+  const stats = statOf(path)
+  return typeof stats === 'object' ? `${stats.dev}:${stats.ino}:${stats.mode}:${stats.uid}` : String(stats)
 }
 
-function attempt<T>(act: () => T): T | string {
+function statOf(path: string): Stats | string | undefined {
   try {
-    return act()
+    return statSync(path, { throwIfNoEntry: false })
   } catch (error) {
     return (error as NodeJS.ErrnoException).code ?? 'unknown'
   }

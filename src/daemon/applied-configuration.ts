@@ -9,6 +9,9 @@ import type { ConfigurationSource } from './configuration.js'
 /** Keys that take effect with the next start of the daemon only. */
 const NEEDS_RESTART = /^(state\.dir|log\.(format|file)|wake\.)/
 
+/** How often the files are looked at, in milliseconds: a turn for each task that ends may come more often. */
+const LOOK_INTERVAL = 100
+
 /** The configuration in force while the daemon runs: looks for changes, says what they were, keeps the last good one. */
 export class AppliedConfiguration {
   readonly #source: ConfigurationSource
@@ -16,6 +19,7 @@ export class AppliedConfiguration {
   readonly #logger: Logger
   #variables: Variables = {}
   #mustReread = false
+  #lookedAt = Number.NEGATIVE_INFINITY
   #setLevel: string | undefined
   /** When the set level is given up, by the clock that never jumps. */
   #setUntil = Number.POSITIVE_INFINITY
@@ -43,6 +47,7 @@ export class AppliedConfiguration {
   }
 
   set variables(variables: Variables) {
+    if (variables === this.#variables) return
     if (JSON.stringify(variables) !== JSON.stringify(this.#variables)) this.#mustReread = true
     this.#variables = variables
   }
@@ -55,6 +60,9 @@ export class AppliedConfiguration {
   /** Looks for changes. @returns `reconnect` when another database, or another way to it, is to be used. */
   async look(): Promise<'reconnect' | 'go on'> {
     this.#endLogLevel()
+    const now = this.#clock.monotonic()
+    if (!this.#mustReread && now - this.#lookedAt < LOOK_INTERVAL) return 'go on'
+    this.#lookedAt = now
     const before = this.current
     const change = await this.#source.look({ settings: this.#variables, force: this.#mustReread })
     this.#mustReread = false

@@ -61,7 +61,7 @@ export function assembleParts(
   const bulkMarks = new BulkMarks()
   const failures = new LastFailures(store)
   const outage = new DrushOutage(clock)
-  const ownPauses = new OwnPauses(dir)
+  const ownPauses = new OwnPauses(dir, () => clock.monotonic())
   const module = new ModuleState()
   const variables = () => configuration.variables
   const pauses = new Pauses({ own: ownPauses, settings, variables, module, clock, conditions, logger })

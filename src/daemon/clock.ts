@@ -1,5 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises'
-
 /** Time as the daemon sees it; a test gives a faster one. All in milliseconds. */
 export interface Clock {
   /** Since 1970; jumps when somebody sets it, so it is for showing and for comparing with other programs' times. */
@@ -13,7 +11,15 @@ export interface Clock {
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
-  async pause(ms, signal) {
-    await delay(ms, undefined, signal ? { signal } : {}).catch(() => undefined)
-  },
+  pause: (ms, signal) =>
+    new Promise((resolve) => {
+      if (signal?.aborted) return resolve()
+      const end = () => {
+        clearTimeout(timer)
+        signal?.removeEventListener('abort', end)
+        resolve()
+      }
+      const timer = setTimeout(end, ms)
+      signal?.addEventListener('abort', end)
+    }),
 }

@@ -26,6 +26,9 @@ const fileSchema = z.union([
 /** More than any pauses take, in bytes. */
 const LARGEST = 262_144
 
+/** How often the file is looked at, in milliseconds: an operator may remove it by hand. */
+const LOOK_INTERVAL = 200
+
 /** More pauses than this are refused: somebody's script has gone wild. */
 const MOST = 200
 
@@ -48,9 +51,13 @@ export function isSameScope(a: PauseScope, b: PauseScope): boolean {
 /** Skynet's own pauses, kept on disk: a restart does not resume the queue. */
 export class OwnPauses {
   readonly #file: string
+  readonly #monotonic: (() => number) | undefined
+  #known: { pauses: OwnPause[]; at: number } | undefined
 
-  constructor(stateDirectory: string) {
+  /** @param monotonic milliseconds: whoever asks many times in a turn has the file looked at now and then. */
+  constructor(stateDirectory: string, monotonic?: () => number) {
     this.#file = join(stateDirectory, 'pause.json')
+    this.#monotonic = monotonic
   }
 
   /** Those that are in force; one whose time has come is none. */
@@ -82,9 +89,17 @@ export class OwnPauses {
   }
 
   #read(): OwnPause[] {
+    const now = this.#monotonic?.()
+    if (this.#known && now !== undefined && now - this.#known.at < LOOK_INTERVAL) return this.#known.pauses
+    const pauses = this.#readFile()
+    if (now !== undefined) this.#known = { pauses, at: now }
+    return pauses
+  }
+
+  #readFile(): OwnPause[] {
     let text: string
     try {
-      // Asked several times with every turn: to find no file must cost less than an error that says so.
+      // To find no file must cost less than an error that says so.
       if (!statSync(this.#file, { throwIfNoEntry: false })) return []
       text = readPlainFile(this.#file, LARGEST)
     } catch (error) {
@@ -100,6 +115,7 @@ export class OwnPauses {
   }
 
   #write(pauses: OwnPause[]): void {
+    this.#known = undefined
     if (pauses.length === 0) rmSync(this.#file, { force: true })
     else replaceFile(this.#file, JSON.stringify({ pauses }) + '\n')
   }

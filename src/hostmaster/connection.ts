@@ -1,4 +1,4 @@
-import { createConnection, type Connection, type ResultSetHeader, type RowDataPacket } from 'mysql2/promise'
+import { createConnection, type Connection, type QueryError, type ResultSetHeader, type RowDataPacket } from 'mysql2'
 import { faultOf, type DatabaseFault } from './database-fault.js'
 
 /** Where the hostmaster's database is and who we are there: the `[database]` section, with the socket resolved. */
@@ -30,6 +30,9 @@ export interface DatabaseLimits {
 /** Times that a statement, or a whole transaction, is sent that the server rolled back to end a deadlock. */
 const TRIES = 3
 
+/** What a command of the driver calls when it is done. */
+type Done<Result> = (error: QueryError | null, result: Result) => void
+
 export const DATABASE_LIMITS: DatabaseLimits = { connect: 10_000, statement: 20_000 }
 
 /** A statement failed; `fault` says which kind of fault that is and so what the caller may do. */
@@ -44,7 +47,8 @@ export class DatabaseError extends Error {
 }
 
 /**
- * One connection, prepared statements only. It never reconnects by itself: whoever holds it learns of the loss through
+ * One connection, prepared statements only. It speaks to the driver's core: its promises take a stack trace with every
+ * statement, which is as much work as the statement is. It never reconnects by itself: whoever holds it learns of the loss through
  * a `DatabaseError` and opens another one, because what was known through the old one has to be doubted then.
  */
 export class DatabaseConnection {
@@ -65,22 +69,24 @@ export class DatabaseConnection {
 
   /** @throws DatabaseError */
   static async open(address: DatabaseAddress, limits = DATABASE_LIMITS): Promise<DatabaseConnection> {
+    const connection = createConnection({
+      ...(address.socket === null ? { host: address.host, port: address.port } : { socketPath: address.socket }),
+      database: address.db,
+      user: address.user,
+      password: address.passwd,
+      charset: 'UTF8MB4_UNICODE_CI',
+      connectTimeout: limits.connect,
+      maxPreparedStatements: PREPARED_STATEMENTS,
+      // A connection that stalls without closing is noticed by the statement's limit, not by the kernel hours later.
+      enableKeepAlive: true,
+    })
     try {
-      const connection = await createConnection({
-        ...(address.socket === null ? { host: address.host, port: address.port } : { socketPath: address.socket }),
-        database: address.db,
-        user: address.user,
-        password: address.passwd,
-        charset: 'UTF8MB4_UNICODE_CI',
-        connectTimeout: limits.connect,
-        maxPreparedStatements: PREPARED_STATEMENTS,
-        // A connection that stalls without closing is noticed by the statement's limit, not by the kernel hours later.
-        enableKeepAlive: true,
-      })
-      return new DatabaseConnection(connection, limits)
+      await new Promise((resolve, reject) => connection.once('connect', resolve).once('error', reject))
     } catch (error) {
+      connection.destroy()
       throw new DatabaseError(faultOf(error), error)
     }
+    return new DatabaseConnection(connection, limits)
   }
 
   get closed(): boolean {
@@ -89,32 +95,29 @@ export class DatabaseConnection {
 
   /** Rows of a SELECT. */
   async rows<Row>(statement: string, values: StatementValue[] = [], limit = this.#limits.statement): Promise<Row[]> {
-    const execute = () => this.#connection.execute<RowDataPacket[]>({ sql: statement, values })
-    const [rows] = await this.#again(() => this.#bounded(execute(), limit))
-    return rows as Row[]
+    const execute = (done: Done<RowDataPacket[]>) => this.#connection.execute(statement, values, done)
+    return (await this.#again(() => this.#bounded(execute, limit))) as Row[]
   }
 
   /** Rows that an INSERT, UPDATE or DELETE matched (FOUND_ROWS is on: a row that already had the value counts). */
   async change(statement: string, values: StatementValue[] = []): Promise<number> {
-    const execute = () => this.#connection.execute<ResultSetHeader>({ sql: statement, values })
-    const [result] = await this.#again(() => this.#bounded(execute(), this.#limits.statement))
-    return result.affectedRows
+    const execute = (done: Done<ResultSetHeader>) => this.#connection.execute(statement, values, done)
+    return (await this.#again(() => this.#bounded(execute, this.#limits.statement))).affectedRows
   }
 
   /** Runs `work` in a transaction; rolls back when it throws. `work` runs anew when a deadlock rolled it back. */
   transaction<Result>(work: () => Promise<Result>): Promise<Result> {
     return this.#again(async () => {
-      await this.#bounded(this.#connection.query('START TRANSACTION'), this.#limits.statement)
+      await this.#send('START TRANSACTION')
       this.#isInTransaction = true
       try {
         const result = await work()
-        await this.#bounded(this.#connection.query('COMMIT'), this.#limits.statement)
+        await this.#send('COMMIT')
         return result
       } catch (error) {
         if (!this.#closed) {
           // Where that fails the server rolls back with the connection; the next transaction would commit what is left.
-          const rollback = this.#bounded(this.#connection.query('ROLLBACK'), this.#limits.statement)
-          await rollback.catch(() => this.destroy())
+          await this.#send('ROLLBACK').catch(() => this.destroy())
         }
         throw error
       } finally {
@@ -125,7 +128,8 @@ export class DatabaseConnection {
 
   /** Says goodbye to the server, for a second at most; idempotent. */
   async close(): Promise<void> {
-    if (!this.#closed) await this.#bounded(this.#connection.end(), 1_000).catch(() => undefined)
+    const end = (done: Done<undefined>) => this.#connection.end((error) => done(error, undefined))
+    if (!this.#closed) await this.#bounded(end, 1_000).catch(() => undefined)
     this.destroy()
   }
 
@@ -147,23 +151,33 @@ export class DatabaseConnection {
     }
   }
 
+  /** A statement that cannot be prepared. */
+  #send(statement: 'START TRANSACTION' | 'COMMIT' | 'ROLLBACK'): Promise<unknown> {
+    const query = (done: Done<unknown>) => this.#connection.query(statement, done)
+    return this.#bounded(query, this.#limits.statement)
+  }
+
   /** The driver's own limit counts silence between packets; ours counts the whole call, and ends the connection. */
-  async #bounded<Result>(call: Promise<Result>, limit: number): Promise<Result> {
-    let timer: NodeJS.Timeout | undefined
-    const late = new Promise<never>((_resolve, reject) => {
-      timer = setTimeout(() => {
-        reject(Object.assign(new Error(`no answer within ${limit / 1000} s`), { code: 'PROTOCOL_SEQUENCE_TIMEOUT' }))
+  #bounded<Result>(call: (done: Done<Result>) => void, limit: number): Promise<Result> {
+    return new Promise((resolve, reject) => {
+      const fail = (error: unknown): void => {
+        clearTimeout(timer)
+        const fault = faultOf(error)
+        if (fault.kind === 'lost') this.destroy()
+        reject(new DatabaseError(fault, error))
+      }
+      const timer = setTimeout(() => {
+        fail(Object.assign(new Error(`no answer within ${limit / 1000} s`), { code: 'PROTOCOL_SEQUENCE_TIMEOUT' }))
       }, limit)
+      try {
+        call((error, result) => {
+          if (error) return fail(error)
+          clearTimeout(timer)
+          resolve(result)
+        })
+      } catch (error) {
+        fail(error)
+      }
     })
-    try {
-      return await Promise.race([call, late])
-    } catch (error) {
-      call.catch(() => undefined)
-      const fault = faultOf(error)
-      if (fault.kind === 'lost') this.destroy()
-      throw new DatabaseError(fault, error)
-    } finally {
-      clearTimeout(timer)
-    }
   }
 }
