@@ -1,9 +1,11 @@
 import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { packageFolder } from '../config/package-folder.js'
 import { keepCompiledCode } from './compile-cache.js'
 
-/** Starts the command line. @param manifest the package.json of this package. @returns the exit status. */
-export async function start(argv: string[], manifest: URL): Promise<number> {
-  const { version } = JSON.parse(readFileSync(manifest, 'utf8')) as { version: string }
+/** Starts the command line. @returns the exit status. */
+export async function start(argv: string[]): Promise<number> {
+  const { version } = JSON.parse(readFileSync(join(packageFolder(), 'package.json'), 'utf8')) as { version: string }
   const [, , word = '', ...others] = argv
   forgiveLostReaders(process.stdout)
   // Supervisors, doctors and scripts ask for it often: that needs neither verbs nor options.

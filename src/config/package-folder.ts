@@ -1,10 +1,9 @@
-import { existsSync } from 'node:fs'
+import { existsSync, realpathSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 
-/** The folder that Skynet's package.json lies in. */
+/** The folder of this package, found from the program that runs: it is the one that brings the Drupal module. */
 export function packageFolder(): string {
-  let folder = dirname(fileURLToPath(import.meta.url))
-  while (!existsSync(join(folder, 'package.json')) && folder !== dirname(folder)) folder = dirname(folder)
+  let folder = dirname(realpathSync(process.argv[1] ?? '.'))
+  while (!existsSync(join(folder, 'drupal-module')) && folder !== dirname(folder)) folder = dirname(folder)
   return folder
 }

@@ -171,7 +171,10 @@ export class DatabaseConnection {
       }, limit)
       try {
         call((error, result) => {
-          if (error) return fail(error)
+          if (error) {
+            fail(error)
+            return
+          }
           clearTimeout(timer)
           resolve(result)
         })
