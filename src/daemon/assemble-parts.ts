@@ -87,7 +87,6 @@ export function assembleParts(
     forgetSettled(reader.mirror, record, facts)
     bulkMarks.runEnded(record)
     failures.note(record, facts.givenUp ?? false)
-    changed()
   }
   return {
     clock,

@@ -212,9 +212,13 @@ export class RunKeeper {
       outcome: null,
     }
     store.adopt(record)
-    // A shell of this run that still comes must not start drush any more.
-    if (!child) store.fence(run)
-    this.#resume(record, child ? { kind: 'follow', child } : { kind: 'ended' })
+    if (child) this.#resume(record, { kind: 'follow', child })
+    else {
+      // A shell of this run that still comes must not start drush any more; one that was quicker than we is followed.
+      const adoption = adoptionOf({ ...record, state: 'starting' }, store, processes)
+      if (adoption.kind === 'follow') this.#resume({ ...record, state: 'running', ended_at: null }, adoption)
+      else this.#resume(record, { kind: 'ended' })
+    }
     return record
   }
 
@@ -236,7 +240,8 @@ export class RunKeeper {
   set settling(isSettling: boolean) {
     this.#isSettling = isSettling
     if (isSettling) return
-    for (const active of this.#active.values()) if (active.phase === 'ended') this.#noteEnd(active.record)
+    for (const active of this.#active.values())
+      if (active.phase === 'ended' && active.appeared) this.#noteEnd(active.record)
   }
 
   #noteEnd(record: RunRecord): void {
@@ -260,8 +265,7 @@ export class RunKeeper {
     const settled: RunRecord = { ...record, state: 'settled', outcome, settled_at: clock.now() }
     if (outcome === 'withdrawn') store.remove(record.run)
     else {
-      store.write(settled)
-      store.moveToHistory(record.run)
+      store.settle(settled)
     }
     this.#active.delete(record.run)
     return settled
@@ -296,8 +300,9 @@ export class RunKeeper {
         this.#active.set(record.run, { phase: 'ended', record, appeared: false })
         break
       case 'ended': {
-        const exit: RunExit = this.#options.store.readExit(record.run) ?? record.exit ?? { kind: 'unknown' }
-        const ended = { ...record, exit, ended_at: record.ended_at ?? this.#options.clock.now() }
+        const { store, clock } = this.#options
+        const exit: RunExit = store.readExit(record.run) ?? record.exit ?? { kind: 'unknown' }
+        const ended = { ...record, exit, ended_at: record.ended_at ?? store.exitNotedAt(record.run) ?? clock.now() }
         this.#active.set(record.run, { phase: 'ended', record: ended, appeared: true })
       }
     }

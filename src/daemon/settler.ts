@@ -63,10 +63,14 @@ export class Settler {
     this.#options = options
   }
 
+  /** There is another connection: what was under way on the last one is no concern of its. */
+  reconnected(): void {
+    this.#removals = []
+  }
+
   /** The database serves us from now on; what was started before may have found it gone. */
   servedAgain(): void {
     this.#servedSince = this.#options.clock.monotonic()
-    this.#removals = []
   }
 
   /**

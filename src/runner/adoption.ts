@@ -1,5 +1,7 @@
+import { sep } from 'node:path'
 import type { ProcessIdentity, ProcessTable } from './process-table.js'
 import type { RunLife } from './run-record.js'
+import { SHELL_NAME } from './run-shell.js'
 import type { RunStoreOf } from './run-store.js'
 
 /** Where the run's folder and what lies in it is; of the records' form nothing here depends. */
@@ -34,11 +36,22 @@ export function appeared(record: RunLife, store: Folders): boolean {
   return record.child !== null || (store.readStarted(record.run)?.pid ?? 0) > 0
 }
 
-/** The run's shell: it leads a session and writes to the run's output, or to what was that before somebody deleted it. */
+/**
+ * The run's shell: ours by its name, and this run's by what it writes to. The kernel names that file as it is now, whatever
+ * links lead to it and wherever it has been moved, so only the end of the path tells; a run's name is given once.
+ */
 export function shellOf(run: string, store: Folders, processes: ProcessTable): ProcessIdentity | undefined {
-  const output = store.outputFile(run)
+  const output = store.outputFile(run).split(sep).slice(-3).join(sep)
   const shell = processes.list().find(({ pid, session }) => {
-    return session === pid && processes.output(pid)?.replace(/ \(deleted\)$/, '') === output
+    if (
+      session !== pid ||
+      !processes
+        .output(pid)
+        ?.replace(/ \(deleted\)$/, '')
+        .endsWith(sep + output)
+    )
+      return false
+    return processes.isOurs(pid) && processes.args(pid).includes(SHELL_NAME)
   })
   return shell && processes.identify(shell.pid)
 }

@@ -21,6 +21,9 @@ export interface Process {
   dead: boolean
 }
 
+/** State, parent, process group and session: a letter and three numbers of ten digits at most. */
+const LONGEST_START = 40
+
 /** What the operating system says of processes. Linux's /proc; a test gives another folder. */
 export class ProcessTable {
   readonly #root: string
@@ -38,8 +41,7 @@ export class ProcessTable {
   read(pid: number): Process | undefined {
     const stat = this.#stat(pid)
     if (stat === undefined) return undefined
-    // The second field is the program's name in parentheses, and may itself hold spaces and parentheses.
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    const fields = stat.slice(endOfName(stat)).split(' ')
     const state = fields[0] ?? 'X'
     return {
       pid,
@@ -96,14 +98,29 @@ export class ProcessTable {
 
   /** Every process that is alive. */
   list(): Process[] {
-    const processes: Process[] = []
-    for (const entry of readdirSync(this.#root)) {
-      const pid = Number(entry)
-      if (!Number.isInteger(pid)) continue
+    return this.#alive(this.#pids())
+  }
+
+  /** Those of one session: looked for at each run's end, so of the others no more is read than whose they are. */
+  ofSession(session: number): Process[] {
+    const members = this.#pids().filter((pid) => {
+      const stat = this.#stat(pid)
+      if (stat === undefined) return false
+      const start = endOfName(stat)
+      return Number(stat.slice(start, start + LONGEST_START).split(' ', 4)[3]) === session
+    })
+    return this.#alive(members)
+  }
+
+  #pids(): number[] {
+    return readdirSync(this.#root).map(Number).filter(Number.isInteger)
+  }
+
+  #alive(pids: readonly number[]): Process[] {
+    return pids.flatMap((pid) => {
       const process = this.read(pid)
-      if (process && !process.dead) processes.push(process)
-    }
-    return processes
+      return process && !process.dead ? [process] : []
+    })
   }
 
   identify(pid: number): ProcessIdentity | undefined {
@@ -121,6 +138,11 @@ export class ProcessTable {
 
 export function isSameProcess(a: ProcessIdentity, b: ProcessIdentity): boolean {
   return a.machine === b.machine && a.boot === b.boot && a.pid === b.pid && a.started === b.started
+}
+
+/** The second field is the program's name in parentheses, and may itself hold spaces and parentheses. */
+function endOfName(stat: string): number {
+  return stat.lastIndexOf(')') + 2
 }
 
 function readWord(file: string): string | undefined {

@@ -17,8 +17,8 @@ export function sessionState(table: ProcessTable, child: ProcessIdentity): Sessi
   // when no session or process group has that number any more.
   if (leader && leader.started !== child.started) return { kind: 'empty' }
   const processes = table
-    .list()
-    .filter((process) => process.session === child.pid && process.started >= child.started)
+    .ofSession(child.pid)
+    .filter((process) => process.started >= child.started)
     .filter((process) => WORK.test(table.args(process.pid).join(' ')))
   return processes.length === 0 ? { kind: 'empty' } : { kind: 'orphans', processes }
 }

@@ -2,6 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { closeSync, constants, openSync } from 'node:fs'
 import { Socket } from 'node:net'
 import { join } from 'node:path'
+import type { Writable } from 'node:stream'
 import type { ProcessIdentity, ProcessTable } from './process-table.js'
 import type { RunExit } from './run-record.js'
 import { exitOfShellStatus } from './run-store.js'
@@ -21,7 +22,7 @@ const SHELL_TEXT = `runs=$1; nice=$2; umask=$3; shift 3
 while IFS= read -r word && [ -n "$word" ]; do set -- "$@" "$word"; done
 IFS= read -r run || exit 0
 run=$runs/$run
-exec < /dev/null >> "$run/output" 2>&1 || exit 125
+command exec < /dev/null >> "$run/output" 2>&1 || exit 125
 set -C
 echo "$$" > "$run/started" || exit 125
 trap : HUP INT TERM
@@ -31,6 +32,9 @@ status=$?
 umask 077
 echo "$status" > "$run/exit"
 exit "$status"`
+
+/** What it is called in the list of processes. */
+export const SHELL_NAME = 'skynet-run'
 
 export interface DrushCommand {
   /** Program, searched in PATH, and what comes before the alias. */
@@ -83,17 +87,19 @@ export class RunShell {
   constructor(runs: string, drush: DrushCommand, surroundings: ChildSurroundings, processes: ProcessTable) {
     this.#runs = runs
     const settings = [runs, String(drush.nice), surroundings.umask.toString(8)]
-    const child = spawn('/bin/sh', ['-c', SHELL_TEXT, 'skynet-run', ...settings, drush.command, drush.alias], {
+    const child = spawn('/bin/sh', ['-c', SHELL_TEXT, SHELL_NAME, ...settings, drush.command, drush.alias], {
       cwd: surroundings.home,
       env: surroundings.environment,
       detached: true,
       stdio: ['pipe', 'ignore', 'ignore'],
     })
     child.on('error', () => undefined)
-    child.stdin.on('error', () => undefined)
+    // Without descriptors to spare there is no process, and no pipe to one.
+    const stdin = child.stdin as Writable | null
+    stdin?.on('error', () => undefined)
     // Node would not end before its child: a daemon that leaves would linger for as long as the task takes.
     child.unref()
-    if (child.stdin instanceof Socket) child.stdin.unref()
+    if (stdin instanceof Socket) stdin.unref()
     this.#child = child
     this.exited = new Promise((resolve) => {
       child.once('exit', (code, signal) => {

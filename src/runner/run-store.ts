@@ -127,12 +127,23 @@ export class RunStoreOf<R extends RunLife> {
   }
 
   /**
-   * Writes a record that is ours. @throws OwnershipLost when another daemon has adopted the run since, or settled it: it
+   * Writes a record that is ours, where its folder still is. @throws OwnershipLost when another daemon has adopted the run since, or settled it: it
    * is its business from then on, and what we know of it is old.
    */
   write(record: R): void {
     if (this.isTaken(record)) throw new OwnershipLost(record.run)
     this.#write(record)
+  }
+
+  /**
+   * Writes the last record of a run that is ours, and puts it where the settled ones are. That somebody has emptied the
+   * state directory under us must not keep a run from being settled. @throws OwnershipLost
+   */
+  settle(record: R): void {
+    if (this.isTaken(record)) throw new OwnershipLost(record.run)
+    mkdirSync(this.directory(record.run), { recursive: true, mode: 0o700 })
+    this.#write(record)
+    this.moveToHistory(record.run)
   }
 
   /** Whether another daemon has adopted the run since, or settled it. */
@@ -153,20 +164,13 @@ export class RunStoreOf<R extends RunLife> {
 
   /** Makes a run ours, whoever followed it before. */
   adopt(record: R): void {
+    mkdirSync(this.directory(record.run), { recursive: true, mode: 0o700 })
     this.#write(record)
   }
 
   #write(record: R): void {
     const file = join(this.directory(record.run), 'record.json')
-    const write = () => replaceFile(file, textOf(record), `${file}.${record.owner.pid}.new`)
-    try {
-      write()
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
-      // Somebody has emptied the state directory under us; that must not keep a run from being settled.
-      mkdirSync(this.directory(record.run), { recursive: true, mode: 0o700 })
-      write()
-    }
+    replaceFile(file, textOf(record), `${file}.${record.owner.pid}.new`)
   }
 
   read(run: string): R | UnreadableRecord {
@@ -280,7 +284,8 @@ export class RunStoreOf<R extends RunLife> {
 
   /** When the run's shell noted the exit status, in milliseconds since 1970; undefined: it has not. */
   exitNotedAt(run: string): number | undefined {
-    return lstatSync(join(this.directory(run), 'exit'), { throwIfNoEntry: false })?.mtimeMs
+    const stats = lstatSync(join(this.directory(run), 'exit'), { throwIfNoEntry: false })
+    return stats && Math.floor(stats.mtimeMs)
   }
 
   /** Bytes that this user may still write in the state directory. */

@@ -118,7 +118,7 @@ export class Run<R extends RunLife = RunRecord> {
   #endedAt(): number {
     const { store, now } = this.#surroundings
     const noted = this.#mainExit || this.record.state === 'orphaned' ? undefined : store.exitNotedAt(this.record.run)
-    return noted === undefined ? now() : Math.floor(noted)
+    return noted ?? now()
   }
 
   /** Lets go of the run and leaves it alone: its child goes on, another daemon adopts it. Idempotent. */

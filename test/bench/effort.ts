@@ -8,6 +8,8 @@ export interface Effort {
   parallelTasks: number
   /** Tasks of the daemon of which little is known but that it is slow. */
   phpTasks: number
+  /** Before the daemon counts as idle: the history has been read, and V8 collects after eight seconds what a start leaves. */
+  restSeconds: number
   idleSeconds: number
   historyTasks: number
   longRunTasks: number
@@ -27,6 +29,7 @@ export const FULL: Effort = {
   serialTasks: 100,
   parallelTasks: 200,
   phpTasks: 8,
+  restSeconds: 15,
   idleSeconds: 60,
   historyTasks: 1_000_000,
   longRunTasks: 10_000,
@@ -46,6 +49,7 @@ export const QUICK: Effort = {
   serialTasks: 10,
   parallelTasks: 20,
   phpTasks: 0,
+  restSeconds: 3,
   idleSeconds: 6,
   historyTasks: 20_000,
   longRunTasks: 500,

@@ -5,15 +5,12 @@ import { connectionsOf, cpuMs, residentMb, servedTo } from './counters.js'
 import type { Effort } from './effort.js'
 import { atMost, type Figure } from './figure.js'
 
-/** Until the history has been read, and what every poll does has been compiled. */
-const SETTLE_MS = 3_000
-
 /** What a daemon costs that has nothing to do. */
 export async function measureIdle({ sandbox }: Bench, effort: Effort): Promise<Figure[]> {
   const { hostmaster } = sandbox
   configureBench(sandbox, { poll_interval: '500ms' })
   const daemon = await awakeLeader(sandbox)
-  await delay(SETTLE_MS)
+  await delay(effort.restSeconds * 1000)
   const [cpu, served, start] = [cpuMs(daemon.pid), await servedTo(hostmaster), performance.now()]
   await delay(effort.idleSeconds * 1000)
   const minutes = (performance.now() - start) / 60_000

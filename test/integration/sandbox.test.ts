@@ -289,7 +289,7 @@ const OWNER = `
 
 /** Stands in for Skynet's main file: says what it was started with, and what drush answers. */
 const STAND_IN_SKYNET = `
-  import { execFileSync } from 'node:child_process'
+  const { execFileSync } = require('node:child_process')
   const drush = execFileSync('drush', ['@hostmaster', 'status'], { encoding: 'utf8' })
   const { HOME: home, SKYNET_LOG_LEVEL: level_asked } = process.env
   const args = process.argv.slice(2)

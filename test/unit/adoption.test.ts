@@ -4,9 +4,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, test } from 'node:test'
 import { RunKeeper } from '../../src/daemon/run-keeper.js'
-import { adoptionOf } from '../../src/runner/adoption.js'
+import { adoptionOf, shellOf } from '../../src/runner/adoption.js'
 import { ProcessTable, type ProcessIdentity } from '../../src/runner/process-table.js'
 import type { RunRecord } from '../../src/runner/run-record.js'
+import { SHELL_NAME } from '../../src/runner/run-shell.js'
 import { RunStore } from '../../src/runner/run-store.js'
 import { Run, type RunEvent } from '../../src/runner/run.js'
 import { sessionState } from '../../src/runner/run-session.js'
@@ -74,7 +75,7 @@ function record(more: Partial<RunRecord> = {}): RunRecord {
   return made
 }
 
-const shellOfRun = () => ({ output: store.outputFile(RUN) })
+const shellOfRun = (output = store.outputFile(RUN)) => ({ args: ['/bin/sh', '-c', 'text', SHELL_NAME], output })
 
 test('a run with a child is followed, whether or not the child lives: its session may', () => {
   assert.deepEqual(adoptionOf(record(), store, processes), { kind: 'follow', child: child() })
@@ -103,6 +104,18 @@ test('a run whose shell came up before its daemon could note it is known by its 
   assert.deepEqual(adoptionOf(planned, store, processes), { kind: 'follow', child: child() })
   dies(50)
   assert.deepEqual(adoptionOf(planned, store, processes), { kind: 'follow', child: child({ started: 0 }) })
+})
+
+test('a run’s shell is known by its output whatever links lead to it, moved or deleted, and nobody else is taken for it', () => {
+  record({ child: null, state: 'starting' })
+  for (const output of [`/data/state.old/runs/${RUN}/output`, `/state/runs/${RUN}/output (deleted)`]) {
+    live(50, shellOfRun(output))
+    assert.deepEqual(shellOf(RUN, store, processes), child(), output)
+  }
+  live(50, shellOfRun(`/data/runs/${RUN}0/output`))
+  live(51, { ...shellOfRun(), session: 50 })
+  live(52, { ...shellOfRun(), args: ['sh', 'left-behind-by-drush'] })
+  assert.equal(shellOf(RUN, store, processes), undefined)
 })
 
 test('a run whose daemon died before it could note the child is as old as its shell’s mark, so that its time limit holds', () => {

@@ -44,6 +44,19 @@ describe('a process', () => {
     assert.deepEqual(table.read(200), { pid: 200, parent: 3, session: 4, started: 777, dead: false })
   })
 
+  test('is found by its session, however long the numbers before that are', () => {
+    process_(202, { parent: 4_194_303, session: 4_194_302, started: 777, name: ') S 9 9 (9' })
+    assert.deepEqual(
+      table.ofSession(4_194_302).map(({ pid }) => pid),
+      [202],
+    )
+    assert.deepEqual(
+      table.ofSession(100).map(({ pid }) => pid),
+      [100, 101, 102],
+      'one that is dead is none of it',
+    )
+  })
+
   test('has its arguments as they were given, empty ones and ones with spaces included', () => {
     process_(201, { args: ['a b', '', 'c'] })
     assert.deepEqual(table.args(201), ['a b', '', 'c'])

@@ -250,8 +250,7 @@ export class ScheduledRuns {
       answered_until: fault === undefined ? answered : record.due_at - 1,
     }
     try {
-      store.write(final)
-      store.moveToHistory(record.run)
+      store.settle(final)
       endDiskFault(conditions)
     } catch (error) {
       if (error instanceof OwnershipLost) this.#active.delete(record.run)
