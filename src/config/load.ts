@@ -116,12 +116,13 @@ function merge(sections: SectionDescription[], given: Given[]) {
   return { texts, origins, faults, warnings }
 }
 
+let cron: Promise<typeof import('node-cron')> | undefined
+
 /**
  * The parser of schedules; loaded only where there is one, because it costs a tenth of the start of a verb. A daemon
- * loads it beforehand, and through this very call: the module loader remembers by who asks, and asks the disk again
- * for anybody else.
+ * loads it beforehand, and it is kept here: asked again, the module loader might look for it on the disk.
  */
-export const loadCron = () => import('node-cron')
+export const loadCron = () => (cron ??= import('node-cron'))
 
 async function cronCheck(given: Given[]): Promise<(text: string) => boolean> {
   if (!given.some(({ section }) => section === 'schedule')) return () => true
