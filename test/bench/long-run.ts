@@ -41,6 +41,7 @@ export async function measureLongRun(bench: Bench, effort: Effort): Promise<Figu
   }
   const preload = sandbox.folder.writeFile('heap.mjs', PRELOAD)
   const daemon = await awakeLeader(sandbox, ['--expose-gc', '--import', preload])
+  const memoryBefore = residentMb(daemon.pid)
   const warmUp = Math.min(1_000, effort.longRunTasks)
   await run(bench, drush, warmUp)
   const [memory, heap] = [residentMb(daemon.pid), await heapOf(sandbox, daemon)]
@@ -64,6 +65,10 @@ export async function measureLongRun(bench: Bench, effort: Effort): Promise<Figu
       'most of them nodes saved in the last minute, among which each start looks for changed objects',
     ),
     atMost('processes a task', processes, { most: 2, isCount: true, note: "the run's shell and drush" }),
+    atMost(`resident memory after ${warmUp + count} tasks ÷ before the first`, memoryAfter / memoryBefore, {
+      most: 1.05,
+      note: `${memoryBefore.toFixed(1)} → ${memoryAfter.toFixed(1)} MB; as much as that is touched by the first thousand`,
+    }),
     atMost(`resident memory after ${count} more tasks ÷ after ${warmUp}`, memoryAfter / memory, {
       most: 1.05,
       note: `${memory.toFixed(1)} → ${memoryAfter.toFixed(1)} MB`,
