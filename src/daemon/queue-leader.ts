@@ -102,8 +102,7 @@ export class QueueLeader {
     if (isDue || clock.monotonic() - this.#polledAt >= interval - 1) await this.#doPoll()
     if (isDue && outage.state.kind === 'working' && (await this.#mayStart())) schedule.start()
     await carryOutCancellations(this.#parts, this.#connection)
-    await settler.settleEnded(this.#connection)
-    if (keeper.active.some((active) => active.phase === 'ended')) {
+    if (await settler.settleEnded(this.#connection)) {
       await settler.claimsRemoved()
       return Math.min(interval, 250)
     }

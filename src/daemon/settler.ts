@@ -74,12 +74,15 @@ export class Settler {
   }
 
   /**
-   * Settles what has ended. A run that cannot be settled now is tried again with the next call.
+   * Settles what has ended. A run that cannot be settled now is tried again with the next call; one that ends meanwhile
+   * has to wait for that too.
+   * @returns whether there is one that could not be settled.
    * @throws DatabaseError
    */
-  async settleEnded(connection: DatabaseConnection): Promise<void> {
+  async settleEnded(connection: DatabaseConnection): Promise<boolean> {
     const { keeper, conditions } = this.#options
-    for (const active of keeper.active) {
+    const before = keeper.active
+    for (const active of before) {
       try {
         await this.#advance(connection, active)
       } catch (error) {
@@ -88,6 +91,7 @@ export class Settler {
         else throw error
       }
     }
+    return before.some((active) => active.phase === 'ended' && keeper.active.includes(active))
   }
 
   /** Resolves when no claim of a settled run is left that this daemon has made. @throws DatabaseError */
