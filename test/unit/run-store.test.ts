@@ -72,6 +72,18 @@ describe('a record', () => {
     assert.deepEqual(readdirSync(directory), ['record.json'], 'nothing half-written is left beside it')
   })
 
+  test('is not brought back by a write when its folder has gone, and is settled all the same', () => {
+    const written = record()
+    store.create(written)
+    rmSync(store.directory(written.run), { recursive: true })
+    assert.throws(() => store.write({ ...written, state: 'running' }), { code: 'ENOENT' })
+    assert.ok(!existsSync(store.directory(written.run)), 'without its fence a shell that still comes would start drush')
+    store.settle({ ...written, state: 'settled', outcome: 'success' })
+    assert.equal(store.isSettled(written.run), true)
+    const settled = store.readHistory(written.run)
+    assert.equal(isReadable(settled) && settled.outcome, 'success')
+  })
+
   test('is listed with the others, oldest first, and files beside the runs are none', () => {
     const [old, young] = [record(5), record(6, { run: runName({ nid: 6, vid: 11 }, Date.UTC(2027, 1)) })]
     store.create(young)
