@@ -89,9 +89,10 @@ export async function queued(
     await daemon.start()
     return 0
   } finally {
-    release()
-    // What comes now comes too late to mean anything, and would only hide that the daemon has left in order.
+    // What comes now comes too late to mean anything, and would only hide that the daemon has left in order. In this order:
+    // a signal that nobody listens to, be it for a moment, ends the process.
     listen({ SIGTERM: ignore, SIGINT: ignore, SIGHUP: ignore, SIGUSR1: ignore, SIGUSR2: ignore })
+    release()
     removePidFile(config.state.dir)
     log.flush()
     // What is still under way (a connect, a probe of drush, whatever hangs in a stuck daemon) keeps nobody waiting.
