@@ -1,7 +1,6 @@
 import { rmSync, writeFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { join, resolve } from 'node:path'
-import { setFlagsFromString } from 'node:v8'
 import { defaultConfigFile, homeDirectory } from '../config/find-config.js'
 import { loadCron } from '../config/load.js'
 import type { Config } from '../config/schema.js'
@@ -53,9 +52,6 @@ export async function queued(
   // What we write is for this user alone; the children get the umask that we were started with.
   const umask = process.umask(0o077)
   withoutCoreDumps()
-  // V8's young generation grows from 1 MB to 16 with the first burst of tasks and keeps that; a daemon that waits for drush
-  // gains nothing by it: as much CPU a task, and 17 MB less for good.
-  setFlagsFromString('--semi-space-growth-factor=1')
   const flags = flagsOf(options)
   const configuration = new ConfigurationFiles({ file, environment, flags, home })
   const config = await firstConfiguration(configuration, options, clock)

@@ -32,8 +32,8 @@ export async function measureFullQueue(bench: Bench, effort: Effort): Promise<Fi
   await wake(sandbox.home)
   const areKnown = async () => (await readStatus(sandbox)).waiting.count === specs.length
   await sandbox.waitFor(areKnown, { what: 'the daemon to know them', timeoutMs: PATIENCE_MS, everyMs: 200 })
-  // What it does when so many come at once is not what it does while they wait.
-  await delay(2_000)
+  // What it does when so many come at once, V8's collection of it included, is not what it does while they wait.
+  await delay(effort.restSeconds * 1000)
   const [cpu, served, start] = [cpuMs(daemon.pid), await servedTo(hostmaster), performance.now()]
   await delay(effort.waitingSeconds * 1000)
   const minutes = (performance.now() - start) / 60_000
