@@ -33,6 +33,8 @@ export interface PausesOptions {
 export class Pauses {
   readonly #options: PausesOptions
   #partly = new Set<string>()
+  /** When the next of the pauses that were told ends by itself. */
+  #nextEnd = Infinity
 
   constructor(options: PausesOptions) {
     this.#options = options
@@ -67,9 +69,12 @@ export class Pauses {
 
   /** Milliseconds until the next pause ends by itself; infinite where none does. */
   untilNextEnd(): number {
-    const { own, clock } = this.#options
-    const now = clock.now()
-    return Math.min(Infinity, ...own.list(now).flatMap(({ until }) => (until === null ? [] : [until - now])))
+    return this.#nextEnd - this.#options.clock.now()
+  }
+
+  /** Tells that a pause has ended by itself, where one has: before anything starts because of that. */
+  tellEnds(): void {
+    if (this.untilNextEnd() <= 0) this.tell()
   }
 
   /** Forgets pauses whose time has come, and logs the beginning and the end of each, once. */
@@ -84,6 +89,7 @@ export class Pauses {
     if (first) conditions.begin('paused', 'info', 'queue is paused', { by: first.by, reason: first.reason })
     else conditions.end('paused', 'queue is resumed')
     this.#tellPartly(logger)
+    this.#nextEnd = Math.min(Infinity, ...own.list(clock.now()).map(({ until }) => until ?? Infinity))
   }
 
   #tellPartly(logger: Logger): void {

@@ -93,9 +93,10 @@ export class QueueLeader {
 
   /** One turn. @returns milliseconds until the next one is due. @throws DatabaseError, LeadershipLost */
   async turn(): Promise<number> {
-    const { clock, settings, settler, keeper, outage, schedule, scheduledRuns } = this.#parts
+    const { clock, settings, settler, keeper, outage, pauses, schedule, scheduledRuns } = this.#parts
     const interval = settings().queue.poll_interval
     scheduledRuns.settleEnded()
+    pauses.tellEnds()
     if (clock.monotonic() - this.#pingedAt >= PING_INTERVAL) await this.#stayLeader()
     // What is due is started behind a poll only, which tells whether we still lead.
     const isDue = !this.#parts.draining() && schedule.isDue()

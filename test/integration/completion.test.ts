@@ -17,12 +17,11 @@ let stuck: number
 let site: string
 
 before(async () => {
-  sandbox = await Sandbox.create()
+  // Two nids without a common beginning.
+  sandbox = await Sandbox.create({ firstNid: 660_001 })
   configure(sandbox)
   const { hostmaster, install, folder } = sandbox
   folder.writeFile('bin/skynet', `#!/bin/sh\nexec ${install.node} ${install.main} "$@"\n`, 0o755)
-  // Two nids without a common beginning.
-  await hostmaster.execute('ALTER TABLE node AUTO_INCREMENT = 660001')
   const server = await hostmaster.server({ name: 'web1' })
   const platform = await hostmaster.platform({ name: 'drupal10', server })
   site = 'blog.example.com'

@@ -100,7 +100,7 @@ async function main(): Promise<number> {
   const abandoned = new Promise<'abandoned'>((resolve) => process.stdout.on('error', () => resolve('abandoned')))
   screen.say(INTRODUCTION)
 
-  const creation = Sandbox.create()
+  const creation = Sandbox.create({ firstNid: 1 })
   const sandbox = await Promise.race([creation, interrupted, abandoned])
   // A sandbox that is still being made goes with us: its watchdog sees to that.
   if (!(sandbox instanceof Sandbox)) return 130

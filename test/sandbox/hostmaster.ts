@@ -56,14 +56,19 @@ export class Hostmaster {
     this.#pool = pool
   }
 
-  /** Makes the database, its user and Aegir's tables; several may stand on one server. */
+  /**
+   * Makes the database, its user and Aegir's tables; several may stand on one server. Unless told otherwise, its nids are
+   * those of no other sandbox, with room for 20,000: Skynet looks for living tasks in the process table, and tests that
+   * run at the same time share that.
+   */
   static async create(
     server: DatabaseServer,
     {
       db = 'hostmaster',
       user = 'hostmaster',
       passwd = 'sandbox',
-    }: { db?: string; user?: string; passwd?: string } = {},
+      firstNid = server.port * 20_000,
+    }: { db?: string; user?: string; passwd?: string; firstNid?: number } = {},
   ): Promise<Hostmaster> {
     const root = await server.connect({ multipleStatements: true })
     try {
@@ -74,6 +79,7 @@ export class Hostmaster {
       }
       await root.query('USE ??', [db])
       await root.query(readFileSync(new URL('schema.sql', import.meta.url), 'utf8'))
+      await root.query('ALTER TABLE node AUTO_INCREMENT = ?', [firstNid])
     } finally {
       root.destroy()
     }

@@ -48,6 +48,8 @@ export interface SandboxOptions {
   passwd?: string
   db?: string
   user?: string
+  /** Where the nids begin; unless given, they are those of no other sandbox. */
+  firstNid?: number
   /** Further options of mariadbd. */
   databaseOptions?: string[]
   /** A copy of Skynet of its own, that the test may damage. */

@@ -1,13 +1,11 @@
 import type { Sandbox } from './sandbox.js'
 
 /**
- * Makes sites on `servers` servers with a platform each, the hostmaster site not among them. Their nids, and those of
- * all that comes later, and their names are those of no other sandbox: Skynet looks for living tasks in the process
- * table, and tests that run at the same time share that.
+ * Makes sites on `servers` servers with a platform each, the hostmaster site not among them. Their names are those of no
+ * other sandbox: Skynet looks for living tasks in the process table, and tests that run at the same time share that.
  */
 export async function makeSites(sandbox: Sandbox, count: number, { servers = 1 } = {}): Promise<number[]> {
   const { hostmaster, database } = sandbox
-  await hostmaster.execute('ALTER TABLE node AUTO_INCREMENT = ?', [database.port * 1000])
   await hostmaster.hostmasterSite(`aegir-${database.port}.example.com`)
   const places: { server: number; platform: number }[] = []
   for (let number = 0; number < servers; number++) {

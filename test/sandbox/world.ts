@@ -31,14 +31,12 @@ const ALIKE = 6
 /**
  * Builds a hosting: 3 servers, one of them a pack of two more, 8 platforms, 120 sites of 10 clients unless told
  * otherwise. Platforms go round the servers, sites round the platforms; every other site has its database on Aegir's
- * own server. The nids are those of no other sandbox, because living tasks are looked for in the process table.
+ * own server.
  */
 export async function buildWorld(sandbox: Sandbox, size: WorldSize = {}): Promise<World> {
   const { servers: plain = 1, packed = 2, platforms: platformCount = 8, sites: siteCount = 120, clients = 10 } = size
   const { hostmaster, database } = sandbox
   const { port } = database
-  // Room for 20,000 nids; sandboxes of other makes count in thousands, far below.
-  await hostmaster.execute('ALTER TABLE node AUTO_INCREMENT = ?', [port * 20_000])
   const own = await hostmaster.hostmasterSite(`aegir-${port}.example.com`)
   const servers = new Map<number, Server>([[own.server, server(own.server)]])
   const webServers = [own.server]
