@@ -2,7 +2,7 @@ import type { Run } from '../runner/run.js'
 import type { RunOutcome, RunRecord } from '../runner/run-record.js'
 
 /**
- * A run that holds its slot and locks:
+ * A run that holds its locks and, as a rule, its slot (`takesSlot`):
  *
  * - starting: record and claim are being made; no child yet.
  * - following: its session lives.
@@ -19,6 +19,17 @@ export type ActiveRun =
   | { phase: 'judging'; record: RunRecord }
   | { phase: 'judged'; record: RunRecord; drushFault: string | undefined }
   | { phase: 'decided'; record: RunRecord; outcome: RunOutcome; giveUp?: string }
+
+/**
+ * Whether there is no room for another run in its place. Where drush has exited with status 0, its end stands on disk in
+ * its shell's note, and the database is sure to say what became of the task: the next one does not wait until that has
+ * been read and written down. After any other end, what is read may forbid that anything starts.
+ */
+export function takesSlot(active: ActiveRun): boolean {
+  if (active.phase !== 'ended' || !active.appeared) return true
+  const { exit } = active.record
+  return exit?.kind !== 'code' || exit.code !== 0
+}
 
 /** The record as it is now: a followed run keeps its own. */
 export function recordOf(active: ActiveRun): RunRecord {

@@ -1,7 +1,7 @@
 import type { PlanInput, RunningTask, WaitingTask } from '../scheduler/plan.js'
 import type { Footprint } from '../scheduler/locks.js'
 import { isPutOff } from '../scheduler/queue-order.js'
-import { recordOf } from './active-run.js'
+import { recordOf, takesSlot } from './active-run.js'
 import type { DaemonParts } from './daemon-parts.js'
 import { pauseOf } from './pauses.js'
 import type { KnownTopology } from './topology-reader.js'
@@ -48,7 +48,7 @@ export function planInput(parts: DaemonParts, known: KnownTopology): PlanInput {
 export function runningTasks({ keeper, foreign, reader }: DaemonParts): RunningTask[] {
   const own = keeper.active.map((active): RunningTask => {
     const { nid, type, rid, object, footprint, state, started_at } = recordOf(active)
-    const kind = state === 'orphaned' ? 'orphaned' : 'own'
+    const kind = takesSlot(active) ? (state === 'orphaned' ? 'orphaned' : 'own') : 'ended'
     return {
       nid,
       type,

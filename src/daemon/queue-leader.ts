@@ -9,6 +9,7 @@ import { startNow, type PlannedTask } from '../scheduler/plan.js'
 import { taskOfRunName, type RunRecord } from '../runner/run-record.js'
 import { OwnershipLost, isReadable } from '../runner/run-store.js'
 import { RECALL } from './attempts.js'
+import { takesSlot } from './active-run.js'
 import { carryOutCancellations } from './cancellation.js'
 import type { DaemonParts } from './daemon-parts.js'
 import { endDiskFault, isDiskFault, tellDiskFault } from './disk-fault.js'
@@ -37,7 +38,7 @@ export class LeadershipLost extends Error {}
 
 /**
  * What a daemon does while it leads, turn after turn: poll when it is due, keep the lock row, settle what has ended,
- * start what may start. It learns of the loss of its leadership from the poll, and at the latest from a claim that is
+ * start what may start; and before it settles, start what needs not wait for that (`takesSlot`). It learns of the loss of its leadership from the poll, and at the latest from a claim that is
  * not granted.
  */
 export class QueueLeader {
@@ -49,6 +50,8 @@ export class QueueLeader {
   #pingedAt: number
   readonly #foreignLook: ForeignLook
   #urgentInARow = 0
+  /** Starts that have yet to be told of: the log has them behind the ends that made room for them. */
+  readonly #announcements: (() => void)[] = []
 
   constructor(parts: DaemonParts, connection: DatabaseConnection, lock: LeaderLock) {
     this.#parts = parts
@@ -103,17 +106,34 @@ export class QueueLeader {
     if (isDue || clock.monotonic() - this.#polledAt >= interval - 1) await this.#doPoll()
     if (isDue && outage.state.kind === 'working' && (await this.#mayStart())) schedule.start()
     await carryOutCancellations(this.#parts, this.#connection)
-    if (await settler.settleEnded(this.#connection)) {
+    if (await this.#settle()) {
       await settler.claimsRemoved()
       return Math.min(interval, 250)
     }
-    const isStarting = !this.#parts.draining()
-    const start = isStarting ? await this.#start() : 'done'
+    const start = await this.#start().finally(() => this.#announce())
     await settler.claimsRemoved()
     if (start === 'plan anew') return 0
-    if (isStarting) keeper.prepare()
+    if (!this.#parts.draining()) keeper.prepare()
     const due = Math.min(this.#polledAt + interval, this.#pingedAt + PING_INTERVAL)
     return Math.max(0, Math.min(due - clock.monotonic(), schedule.wait()))
+  }
+
+  /**
+   * Settles what has ended. What needs not wait for that is started before, and told of after it.
+   * @returns whether there is a run that could not be settled.
+   */
+  async #settle(): Promise<boolean> {
+    const { keeper, settler } = this.#parts
+    try {
+      if (keeper.active.some((active) => !takesSlot(active))) await this.#start()
+      return await settler.settleEnded(this.#connection)
+    } finally {
+      this.#announce()
+    }
+  }
+
+  #announce(): void {
+    for (const announce of this.#announcements.splice(0)) announce()
   }
 
   /** Gives Drupal's lock row back, unless runs go on: then it expires by itself. */
@@ -212,12 +232,12 @@ export class QueueLeader {
   /** @returns `plan anew` when a task turned out not to be ours to start: its slot is still free. */
   async #start(): Promise<'done' | 'plan anew'> {
     const { reader, keeper, attempts, topology, clock } = this.#parts
-    if (!this.#poll || !reader.complete) return 'done'
+    if (this.#parts.draining() || !this.#poll || !reader.complete) return 'done'
     // Also when nothing waits any more: a parked task that was deleted or cancelled is to leave the status.
     attempts.keepOnly(reader.mirror.waiting, clock.now())
     if (reader.mirror.waiting.size === 0) return 'done'
     if (!(await this.#mayStart())) return 'done'
-    if (keeper.active.length >= this.#parts.slots()) {
+    if (keeper.active.filter(takesSlot).length >= this.#parts.slots()) {
       this.#markBulk()
       return 'done'
     }
@@ -282,8 +302,11 @@ export class QueueLeader {
     const started = keeper.find(({ run }) => run === record.run)
     const pid = started?.phase === 'following' ? started.run.child.pid : null
     const { nid, vid, rid, type, object, run } = record
-    logger.info({ nid, vid, rid, type, object, run, pid }, 'task started')
-    tell({ kind: 'task started', task: eventTask(record), waited: Math.max(0, clock.now() - row.changed * 1000) })
+    const waited = Math.max(0, clock.now() - row.changed * 1000)
+    this.#announcements.push(() => {
+      logger.info({ nid, vid, rid, type, object, run, pid }, 'task started')
+      tell({ kind: 'task started', task: eventTask(record), waited })
+    })
     return 'started'
   }
 

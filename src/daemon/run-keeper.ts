@@ -4,11 +4,11 @@ import type { Logger } from '../observe/logger.js'
 import { printable } from '../observe/printable.js'
 import { adoptionOf, shellOf } from '../runner/adoption.js'
 import { isSameProcess, type ProcessIdentity, type ProcessTable } from '../runner/process-table.js'
-import { Run, type RunEvent } from '../runner/run.js'
+import { Run, type RunEvent, type StartedShell } from '../runner/run.js'
 import { runName, taskOfRunName, type RunExit, type RunOutcome, type RunRecord } from '../runner/run-record.js'
 import { OwnershipLost, isReadable, type RunStore, type UnreadableRecord } from '../runner/run-store.js'
 import type { ChildSurroundings, DrushCommand, RunShell } from '../runner/run-shell.js'
-import { SpareShell } from '../runner/spare-shell.js'
+import { ShellPool } from '../runner/shell-pool.js'
 import { recordOf, type ActiveRun } from './active-run.js'
 import type { Clock } from './clock.js'
 
@@ -40,13 +40,15 @@ export class RunKeeper {
   /** Runs whose session is followed; awaited by nobody else, so their failures end here. */
   #foreignMachine: RunRecord[] = []
   #unreadable: UnreadableRecord[] = []
-  readonly #spare: SpareShell
+  readonly #pool: ShellPool
+  /** Of runs that this daemon has started itself, until they are settled. */
+  readonly #shells = new Map<string, RunShell>()
   #isSettling = false
 
   constructor(options: RunKeeperOptions) {
     this.#options = options
     const { store, surroundings, processes } = options
-    this.#spare = new SpareShell(store.runsDirectory, surroundings, processes)
+    this.#pool = new ShellPool(store.runsDirectory, surroundings, processes)
   }
 
   get active(): ActiveRun[] {
@@ -74,7 +76,7 @@ export class RunKeeper {
 
   /** Makes the next start a quick one. */
   prepare(): void {
-    this.#spare.prepare(this.#options.settings().drush)
+    this.#pool.prepare(this.#options.settings().drush)
   }
 
   /** Puts the record of a planned run on disk. @throws when the disk will not take it: then nothing is started. */
@@ -136,9 +138,10 @@ export class RunKeeper {
       throw new OwnershipLost(record.run)
     }
     let shell: RunShell
+    let exited: Promise<RunExit>
     try {
-      shell = this.#spare.take(settings().drush)
-      shell.begin(record.run, ['hosting-task', String(record.nid)])
+      shell = this.#pool.take(settings().drush)
+      exited = shell.begin(record.run, ['hosting-task', String(record.nid)])
     } catch (error) {
       this.giveUp(record)
       throw error
@@ -150,7 +153,8 @@ export class RunKeeper {
       // The disk filled up since the first record. The shell's own note names the child to whoever comes after us.
       this.#options.logger.warn({ err: error, run: record.run }, 'record not written; the run goes on')
     }
-    this.#follow(running, shell.exited)
+    this.#shells.set(record.run, shell)
+    this.#follow(running, { exited, dismiss: () => this.#dismissShell(record.run) })
   }
 
   /**
@@ -268,19 +272,32 @@ export class RunKeeper {
       store.settle(settled)
     }
     this.#active.delete(record.run)
+    this.#releaseShell(record.run)
     return settled
   }
 
-  /** Another daemon has it. */
+  /** Another daemon has it, or will have. */
   forget(record: RunRecord): void {
     const active = this.#active.get(record.run)
     if (active?.phase === 'following') active.run.release()
     this.#active.delete(record.run)
+    this.#dismissShell(record.run)
+  }
+
+  #dismissShell(run: string): void {
+    this.#shells.get(run)?.dismiss()
+    this.#shells.delete(run)
+  }
+
+  #releaseShell(run: string): void {
+    const shell = this.#shells.get(run)
+    if (shell) this.#pool.giveBack(shell)
+    this.#shells.delete(run)
   }
 
   /** Lets go of every run; the children go on. Idempotent. */
   releaseAll(): void {
-    this.#spare.dismiss()
+    this.#pool.dismiss()
     for (const active of this.active) this.forget(recordOf(active))
   }
 
@@ -308,13 +325,13 @@ export class RunKeeper {
     }
   }
 
-  #follow(record: RunRecord & { child: ProcessIdentity }, mainExit?: Promise<RunExit>): void {
+  #follow(record: RunRecord & { child: ProcessIdentity }, shell?: StartedShell): void {
     const { store, processes, clock, settings, logger, changed } = this.#options
     const { outputLimit } = settings()
     // A limit that is set while the task runs is meant for it too.
     const timeout = () => settings().timeout(record.type)
     const surroundings = { store, processes, now: () => clock.now(), timeout, outputLimit }
-    const run = new Run(record, surroundings, (event) => this.#tell(run, event), mainExit)
+    const run = new Run(record, surroundings, (event) => this.#tell(run, event), shell)
     this.#active.set(record.run, { phase: 'following', record, run })
     run.follow().catch((error: unknown) => {
       // Following reads /proc and small files; should that ever fail, the run must not hold its slot unseen.
@@ -329,6 +346,7 @@ export class RunKeeper {
     const { nid, run: name } = run.record
     switch (event.kind) {
       case 'orphaned':
+        this.#dismissShell(name)
         logger.warn(
           { nid, run: name, pids: event.pids },
           'drush is gone but its backend goes on; its object stays taken',
@@ -341,11 +359,13 @@ export class RunKeeper {
         logger.warn({ nid, run: name, pids: event.pids }, 'run does not end when asked to; it is killed')
         break
       case 'ended':
-        if (!this.#isSettling) this.#noteEnd(run.record)
+        if (!this.#isSettling || !event.isNoted) this.#noteEnd(run.record)
         this.#active.set(name, { phase: 'ended', record: run.record, appeared: true })
+        // What the run has left in its session, the next one there would have to answer for.
+        if (!run.leavesNothing || run.record.exit?.kind !== 'code') this.#dismissShell(name)
         break
       case 'taken over':
-        this.#active.delete(name)
+        this.forget(run.record)
         break
     }
     changed()

@@ -113,6 +113,8 @@ export class Settler {
       case 'judging':
         return
       case 'ended':
+        // Nothing is done to the task of a run that is another daemon's by now.
+        if (this.#options.store.isTaken(active.record)) throw new OwnershipLost(active.record.run)
         return this.#settle(connection, active.record, active.appeared)
       case 'judged':
         return this.#advance(connection, this.#judge(active.record, active.drushFault))

@@ -87,7 +87,7 @@ export function livingProcess(record: RunRecord, store: RunStore, processes: Pro
   const noted = started && started.pid > 0 ? { ...record.owner, pid: started.pid, started: 0 } : undefined
   const child = record.child ?? shellOf(record.run, store, processes) ?? noted
   if (!child) return undefined
-  const state = sessionState(processes, child)
+  const state = sessionState(processes, child, store.readExit(record.run) !== undefined)
   switch (state.kind) {
     case 'main alive':
       return child.pid

@@ -1,37 +1,43 @@
-import { spawn, type ChildProcess } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { closeSync, constants, openSync } from 'node:fs'
-import { Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { join } from 'node:path'
-import type { Writable } from 'node:stream'
 import type { ProcessIdentity, ProcessTable } from './process-table.js'
 import type { RunExit } from './run-record.js'
 import { exitOfShellStatus } from './run-store.js'
 
 /**
- * What stands between Skynet and drush: a shell that lives as long as drush's main process and notes how it ended, so
- * that the exit status outlives the daemon. The text is constant; which run is its own the shell is told by its standard
- * input, word by word, the run's name last: whatever breaks off before that, a daemon that was killed for one, is none.
+ * What stands between Skynet and drush: a shell that notes how drush's main process ended, so that the exit status outlives
+ * the daemon. The text is constant. Which run is its own the shell is told on descriptor 3, word by word, the run's name
+ * last: whatever breaks off before that, a daemon that was killed for one, is none. There it tells in turn how drush ended,
+ * and waits for the next run; with the daemon's end of it closed, it leaves.
  *
  * Making `started` comes before all else and fails when the file exists (noclobber): a daemon that decided that this run
  * never came to be made it (`RunStore.fence`), and then drush must not be started any more. Whose shell it is can be
  * told from outside by its output, which it opens before that (`shellOf`).
  * A signal to the whole group reaches the shell too; its empty traps keep it alive to note what became of drush
- * (an ignored signal would be ignored by drush as well; a trapped one is not).
+ * (an ignored signal would be ignored by drush as well; a trapped one is not). A shell that cannot note it leaves with
+ * that status.
  */
-const SHELL_TEXT = `runs=$1; nice=$2; umask=$3; shift 3
-while IFS= read -r word && [ -n "$word" ]; do set -- "$@" "$word"; done
-IFS= read -r run || exit 0
-run=$runs/$run
-command exec < /dev/null >> "$run/output" 2>&1 || exit 125
+const SHELL_TEXT = `runs=$1; nice=$2; umask=$3; command=$4; alias=$5
 set -C
-echo "$$" > "$run/started" || exit 125
-trap : HUP INT TERM
-umask "$umask"
-if [ "$nice" = 0 ]; then "$@"; else nice -n "$nice" "$@"; fi
-status=$?
-umask 077
-echo "$status" > "$run/exit"
-exit "$status"`
+while :; do
+  set -- "$command" "$alias"
+  while IFS= read -r word <&3 && [ -n "$word" ]; do set -- "$@" "$word"; done
+  IFS= read -r run <&3 || exit 0
+  run=$runs/$run
+  command exec >> "$run/output" 2>&1 || exit 125
+  echo "$$" > "$run/started" || exit 125
+  trap : HUP INT TERM
+  umask "$umask"
+  if [ "$nice" = 0 ]; then "$@" 3>&-; else nice -n "$nice" "$@" 3>&-; fi
+  status=$?
+  umask 077
+  echo "$status" > "$run/exit" || exit "$status"
+  trap - HUP INT TERM
+  exec > /dev/null 2>&1
+  echo "$status" >&3
+done`
 
 /** What it is called in the list of processes. */
 export const SHELL_NAME = 'skynet-run'
@@ -71,44 +77,48 @@ export function childSurroundings(
   return { home, environment: Object.fromEntries(passedOn) as NodeJS.ProcessEnv, umask }
 }
 
-/** A shell in a session of its own that waits to be told which run is its own, and leaves when nobody will. */
+/**
+ * A shell in a session of its own that waits to be told which run is its own, and leaves when nobody will. One run is over
+ * before it is told of another; whether it may be told of one at all is for the `ShellPool` to say.
+ */
 export class RunShell {
   readonly identity: ProcessIdentity
-  /** How it left. */
-  readonly exited: Promise<RunExit>
-  readonly #child: ChildProcess
+  readonly drush: DrushCommand
+  readonly #channel: Socket
   readonly #runs: string
-  #isAlive = true
+  #isUsable = true
+  #isRunning = false
+  #exited: (exit: RunExit) => void = () => undefined
 
   /**
-   * @param runs the folder that the run's will be in.
+   * @param runs the folder that the runs' will be in.
    * @throws when no process could be made, or none can be seen
    */
   constructor(runs: string, drush: DrushCommand, surroundings: ChildSurroundings, processes: ProcessTable) {
     this.#runs = runs
+    this.drush = drush
     const settings = [runs, String(drush.nice), surroundings.umask.toString(8)]
     const child = spawn('/bin/sh', ['-c', SHELL_TEXT, SHELL_NAME, ...settings, drush.command, drush.alias], {
       cwd: surroundings.home,
       env: surroundings.environment,
       detached: true,
-      stdio: ['pipe', 'ignore', 'ignore'],
+      stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
     })
     child.on('error', () => undefined)
-    // Without descriptors to spare there is no process, and no pipe to one.
-    const stdin = child.stdin as Writable | null
-    stdin?.on('error', () => undefined)
+    // Without descriptors to spare there is no process, and no channel to one.
+    const channel = child.stdio[3] as Socket | null
+    if (child.pid === undefined || !channel) throw new Error('the operating system made no process')
+    this.#channel = channel
+    channel.on('error', () => undefined)
     // Node would not end before its child: a daemon that leaves would linger for as long as the task takes.
     child.unref()
-    if (stdin instanceof Socket) stdin.unref()
-    this.#child = child
-    this.exited = new Promise((resolve) => {
-      child.once('exit', (code, signal) => {
-        this.#isAlive = false
-        if (code !== null) resolve(exitOfShellStatus(code))
-        else resolve({ kind: 'signal', signal: (signal ?? 'unknown').replace(/^SIG/, '') })
-      })
+    channel.unref()
+    channel.setEncoding('latin1').on('data', (status: string) => this.#ended(exitOfShellStatus(Number(status))))
+    child.once('exit', (code, signal) => {
+      this.dismiss()
+      if (code !== null) this.#ended(exitOfShellStatus(code))
+      else this.#ended({ kind: 'signal', signal: (signal ?? 'unknown').replace(/^SIG/, '') })
     })
-    if (child.pid === undefined) throw new Error('the operating system made no process')
     // Read at once: until Node has collected its child, the pid cannot become another process's.
     const identity = processes.identify(child.pid)
     if (!identity) {
@@ -118,17 +128,18 @@ export class RunShell {
     this.identity = identity
   }
 
-  /** Whether it still waits, as far as we know. */
-  get isAlive(): boolean {
-    return this.#isAlive
+  /** Whether it waits for a run, as far as we know. */
+  get isWaiting(): boolean {
+    return this.#isUsable && !this.#isRunning
   }
 
   /**
    * Tells it its run; from then on it is that run's child, and goes its way without us. `words` are the drush command
    * with its arguments. The output file is made here, so that a disk that is full says so before anything runs.
+   * @returns how drush's main process left, or the shell before it could tell.
    * @throws the error of the file system
    */
-  begin(run: string, words: readonly string[]): void {
+  begin(run: string, words: readonly string[]): Promise<RunExit> {
     const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants
     try {
       closeSync(openSync(join(this.#runs, run, 'output'), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600))
@@ -136,11 +147,20 @@ export class RunShell {
       this.dismiss()
       throw error
     }
-    this.#child.stdin?.end(`${[...words, '', run].join('\n')}\n`)
+    const exited = new Promise<RunExit>((resolve) => (this.#exited = resolve))
+    this.#isRunning = true
+    this.#channel.write(`${[...words, '', run].join('\n')}\n`)
+    return exited
   }
 
-  /** Nobody needs it: it leaves without having done anything. */
+  #ended(exit: RunExit): void {
+    this.#isRunning = false
+    this.#exited(exit)
+  }
+
+  /** Nobody needs it any more: it leaves, at once or when its drush has. Idempotent. */
   dismiss(): void {
-    this.#child.stdin?.end()
+    this.#isUsable = false
+    this.#channel.destroy()
   }
 }

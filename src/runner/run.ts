@@ -29,13 +29,21 @@ export interface RunSurroundings<R extends RunLife = RunRecord> {
   endsWithDrush?: boolean
 }
 
-/** `taken over`: another daemon has adopted the run, or even settled it; this one has let go of it. */
+/** What has been told of the run and tells how drush left. */
+export interface StartedShell {
+  readonly exited: Promise<RunExit>
+  /** Has the shell leave with drush. */
+  dismiss(): void
+}
+
+/** `taken over`: another daemon has adopted the run; this one has let go of it. */
 export type RunEvent =
   | { kind: 'orphaned'; pids: number[] }
   | { kind: 'timed out' }
   /** TERM was not enough. */
   | { kind: 'killed'; pids: number[] }
-  | { kind: 'ended' }
+  /** `isNoted`: its shell has noted how drush exited. */
+  | { kind: 'ended'; isNoted: boolean }
   | { kind: 'taken over' }
 
 /**
@@ -47,58 +55,62 @@ export class Run<R extends RunLife = RunRecord> {
   readonly child: ProcessIdentity
   readonly #surroundings: RunSurroundings<R>
   readonly #listener: (event: RunEvent) => void
-  readonly #mainExit: Promise<RunExit> | undefined
+  readonly #shell: StartedShell | undefined
   readonly #released = new AbortController()
   readonly #tree: RunTree
   /** When it is to be killed, should it still be there; undefined: nobody has asked it to end. */
   #killAt: number | undefined
   #isKilled = false
+  #exit: RunExit | undefined
+  #leavesNothing = false
 
   /**
-   * @param mainExit how the child left, where it is ours; an adopted one is watched from outside.
+   * @param shell the child, where it is ours; an adopted one is watched from outside.
    */
   constructor(
     record: R & { child: ProcessIdentity },
     surroundings: RunSurroundings<R>,
     listener: (event: RunEvent) => void,
-    mainExit?: Promise<RunExit>,
+    shell?: StartedShell,
   ) {
     this.record = record
     this.child = record.child
     this.#surroundings = surroundings
     this.#listener = listener
-    this.#mainExit = mainExit
+    this.#shell = shell
     this.#tree = new RunTree(surroundings.processes, record.child)
   }
 
   /** Follows the run to its end; resolves then, or when it was released. */
   async follow(): Promise<void> {
     const { store, processes, endsWithDrush } = this.#surroundings
-    const mainExit = this.#mainExit
-    let exit: RunExit | undefined
+    const mainExit = this.#shell?.exited
     while (!this.#isReleased()) {
       this.#end()
-      const state = sessionState(processes, this.child)
+      const state = sessionState(processes, this.child, this.#hasExited())
       // What is being ended goes as a whole, also what would otherwise not count as work on the task.
       const isLeft = this.#killAt !== undefined && this.#tree.alive().length > 0
-      if (state.kind === 'empty' && !isLeft) break
+      if (state.kind === 'empty' && !isLeft) {
+        this.#leavesNothing = state.isBare
+        break
+      }
       if (endsWithDrush && state.kind === 'orphans' && store.readExit(this.record.run)?.kind === 'code') break
       if (state.kind === 'orphans' && this.record.state === 'running') {
-        this.#update({ state: 'orphaned', exit: exit ?? store.readExit(this.record.run) ?? { kind: 'unknown' } })
+        this.#update({ state: 'orphaned', exit: this.#exit ?? store.readExit(this.record.run) ?? { kind: 'unknown' } })
         if (this.#isReleased()) return
         this.#listener({ kind: 'orphaned', pids: state.processes.map((process) => process.pid) })
       }
       this.#care()
-      if (mainExit && !exit) {
+      if (mainExit && !this.#exit) {
         const interval = this.#killAt === undefined ? CARE_INTERVAL : LOOK_INTERVAL
-        exit = await Promise.race([mainExit, this.#pause(interval)])
+        this.#exit = await Promise.race([mainExit, this.#pause(interval)])
       } else {
         await this.#pause(LOOK_INTERVAL)
       }
     }
     if (this.#isReleased()) return
     trimOutput(store.outputFile(this.record.run), this.#surroundings.outputLimit)
-    exit ??= mainExit && (await mainExit)
+    this.#exit ??= mainExit && (await mainExit)
     const noted = store.readExit(this.record.run)
     // Noted by the run's shell, so its end is on disk already; the record follows with the outcome, a moment later as a
     // rule (`RunKeeper.settling`).
@@ -106,18 +118,26 @@ export class Run<R extends RunLife = RunRecord> {
       ...this.record,
       state: 'ended',
       ended_at: this.#endedAt(),
-      exit: noted ?? exit ?? this.record.exit ?? { kind: 'unknown' },
+      exit: noted ?? this.#exit ?? this.record.exit ?? { kind: 'unknown' },
     }
-    if (store.isTaken(this.record)) {
-      this.release()
-      this.#listener({ kind: 'taken over' })
-    } else this.#listener({ kind: 'ended' })
+    this.#listener({ kind: 'ended', isNoted: noted !== undefined })
+  }
+
+  /** Whether its session, when it ended, held nothing but the shell, if that. */
+  get leavesNothing(): boolean {
+    return this.#leavesNothing
+  }
+
+  /** Whether drush is known to have exited. What an adopted run's shell has to say only its note tells. */
+  #hasExited(): boolean {
+    if (this.#exit || this.#shell) return this.#exit !== undefined
+    return this.#surroundings.store.readExit(this.record.run) !== undefined
   }
 
   /** An adopted run may have ended long before anybody looked: when, its shell's note says. */
   #endedAt(): number {
     const { store, now } = this.#surroundings
-    const noted = this.#mainExit || this.record.state === 'orphaned' ? undefined : store.exitNotedAt(this.record.run)
+    const noted = this.#shell || this.record.state === 'orphaned' ? undefined : store.exitNotedAt(this.record.run)
     return noted ?? now()
   }
 
@@ -170,6 +190,7 @@ export class Run<R extends RunLife = RunRecord> {
     if (this.#killAt === undefined) {
       this.#killAt = Math.min(now, termAt ?? now) + grace
       this.#tree.terminate()
+      this.#shell?.dismiss()
       return
     }
     // Cancelling what had timed out may shorten its grace; a clock that was set back does not prolong it.

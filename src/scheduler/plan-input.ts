@@ -20,15 +20,16 @@ export interface WaitingTask extends Pick<Task, 'nid' | 'vid' | 'type' | 'rid' |
 }
 
 /**
- * A processing task, by what its process is:
+ * A task that somebody works on, by what its process is:
  *
  * - own: a run of ours. Takes a slot, holds its locks.
  * - orphaned: a run of ours whose main process is gone while others of its session live. As own.
+ * - ended: a run of ours that is over but for its settling. Holds its locks, takes no slot.
  * - foreign: alive, not started by us. Holds its locks, takes no slot.
  * - nested: started by one of our runs inside itself. Its locks belong to that run; takes no slot.
  * - stuck: without any process. Holds nothing.
  */
-export type RunKind = 'own' | 'orphaned' | 'foreign' | 'nested' | 'stuck'
+export type RunKind = 'own' | 'orphaned' | 'ended' | 'foreign' | 'nested' | 'stuck'
 
 export interface RunningTask {
   readonly nid: number

@@ -80,8 +80,8 @@ export class Round {
       const { footprint: given } = task
       const footprint = given === undefined ? this.footprints.of(task) : this.footprints.coded(given)
       runs.push({ task, footprint, active: true, heldUp: false })
-      // A nested run is part of one that is counted already.
-      if (task.kind !== 'nested') this.counts.add(footprint)
+      // A nested run is part of one that is counted already, and one that has ended burdens no server.
+      if (task.kind !== 'nested' && task.kind !== 'ended') this.counts.add(footprint)
     }
     return runs
   }

@@ -96,5 +96,5 @@ export const recordsDamaged: Scenario = {
 }
 
 function hasEnded({ processes }: World, { child }: RunRecord): boolean {
-  return !child || sessionState(processes, child).kind === 'empty'
+  return !child || sessionState(processes, child, false).kind === 'empty'
 }

@@ -165,13 +165,13 @@ test('a child that ends between the look and the adoption leads to an ended run 
 
 test('a session is empty when the pid is another program’s, of another boot or machine, or a zombie’s', () => {
   live(50, { started: 101, args: ['drush'] })
-  assert.equal(sessionState(processes, child()).kind, 'empty')
+  assert.equal(sessionState(processes, child(), false).kind, 'empty')
   live(50, { args: ['drush'] })
-  assert.equal(sessionState(processes, child()).kind, 'main alive')
-  assert.equal(sessionState(processes, child({ boot: 'earlier' })).kind, 'empty')
-  assert.equal(sessionState(processes, child({ machine: 'another' })).kind, 'empty')
+  assert.equal(sessionState(processes, child(), false).kind, 'main alive')
+  assert.equal(sessionState(processes, child({ boot: 'earlier' }), false).kind, 'empty')
+  assert.equal(sessionState(processes, child({ machine: 'another' }), false).kind, 'empty')
   live(50, { state: 'Z' })
-  assert.equal(sessionState(processes, child()).kind, 'empty')
+  assert.equal(sessionState(processes, child(), false).kind, 'empty')
 })
 
 test('a session whose leader is gone is orphaned while drush or provision of it live, and only then', () => {
@@ -180,10 +180,10 @@ test('a session whose leader is gone is orphaned while drush or provision of it 
   live(53, { session: 50, started: 130, args: ['ssh-agent'] })
   live(54, { session: 54, args: ['php', 'drush.php', 'hosting-task', '7'] })
   live(55, { session: 50, started: 140, state: 'Z', args: ['drush'] })
-  const state = sessionState(processes, child())
+  const state = sessionState(processes, child(), false)
   assert.ok(state.kind === 'orphans')
   assert.deepEqual(state.processes.map(({ pid }) => pid).sort(), [51, 52])
   dies(51)
   dies(52)
-  assert.equal(sessionState(processes, child()).kind, 'empty', 'an agent that the task left behind holds nothing')
+  assert.equal(sessionState(processes, child(), false).kind, 'empty', 'an agent that the task left behind holds nothing')
 })

@@ -95,22 +95,22 @@ describe('a session', () => {
   const identity = () => ({ machine: 'machine-1', boot: 'boot-1', pid: 100, started: 5_000 })
 
   test('lives while its main process does, then while drush or provision goes on, and no longer', () => {
-    assert.equal(sessionState(table, identity()).kind, 'main alive')
+    assert.equal(sessionState(table, identity(), false).kind, 'main alive')
     process_(100, { args: [], started: 5_000, state: 'Z' })
-    const orphans = sessionState(table, identity())
+    const orphans = sessionState(table, identity(), false)
     assert.deepEqual(orphans.kind === 'orphans' ? orphans.processes.map(({ pid }) => pid) : [], [101])
     rmSync(join(root, '100'), { recursive: true })
-    assert.equal(sessionState(table, identity()).kind, 'orphans')
+    assert.equal(sessionState(table, identity(), false).kind, 'orphans')
     rmSync(join(root, '101'), { recursive: true })
-    assert.equal(sessionState(table, identity()).kind, 'empty', 'a sleep does no work of a task')
+    assert.equal(sessionState(table, identity(), false).kind, 'empty', 'a sleep does no work of a task')
   })
 
   test('of a pid that is another program’s by now, or of another boot or machine, is empty', () => {
     process_(101, { parent: 1, session: 100, args: ['php', 'provision-verify'], started: 9_100 })
     process_(100, { args: ['vim'], started: 9_000 })
-    assert.equal(sessionState(table, identity()).kind, 'empty')
-    assert.equal(sessionState(table, { ...identity(), started: 9_000, boot: 'boot-0' }).kind, 'empty')
-    assert.equal(sessionState(table, { ...identity(), started: 9_000, machine: 'machine-2' }).kind, 'empty')
+    assert.equal(sessionState(table, identity(), false).kind, 'empty')
+    assert.equal(sessionState(table, { ...identity(), started: 9_000, boot: 'boot-0' }, false).kind, 'empty')
+    assert.equal(sessionState(table, { ...identity(), started: 9_000, machine: 'machine-2' }, false).kind, 'empty')
   })
 })
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, test } from 'node:test'
@@ -7,10 +7,11 @@ import { shellOf } from '../../src/runner/adoption.js'
 import { ProcessTable } from '../../src/runner/process-table.js'
 import { RunShell, type DrushCommand } from '../../src/runner/run-shell.js'
 import { RunStore } from '../../src/runner/run-store.js'
-import { SpareShell } from '../../src/runner/spare-shell.js'
+import { ShellPool } from '../../src/runner/shell-pool.js'
 import { waitFor } from '../sandbox/wait-for.js'
 
 const RUN = '20261120T120000000Z-7-70'
+const NEXT = '20261120T120001000Z-8-71'
 /** Prints what it was given, each word in a line. */
 const DRUSH: DrushCommand = { command: 'printf', alias: '%s\\n', nice: 0 }
 const processes = new ProcessTable()
@@ -33,7 +34,7 @@ beforeEach(() => {
 afterEach(() => {
   clearInterval(alive)
   process.umask(umask)
-  for (const { identity, isAlive } of shells) if (isAlive) process.kill(-identity.pid, 'SIGKILL')
+  for (const { identity } of shells) if (processes.isAlive(identity)) process.kill(-identity.pid, 'SIGKILL')
   rmSync(dir, { recursive: true })
 })
 
@@ -50,8 +51,7 @@ const fileOf = (name: string) => join(store.directory(RUN), name)
 describe('the shell of a run', () => {
   test('runs drush with its words, whatever is in them, and notes its pid and the exit status', async () => {
     const one = shell()
-    one.begin(RUN, ['hosting-task', ' $(7) \\ "'])
-    assert.deepEqual(await one.exited, { kind: 'code', code: 0 })
+    assert.deepEqual(await one.begin(RUN, ['hosting-task', ' $(7) \\ "']), { kind: 'code', code: 0 })
     assert.equal(readFileSync(fileOf('output'), 'utf8'), 'hosting-task\n $(7) \\ "\n')
     assert.equal(readFileSync(fileOf('started'), 'utf8'), `${one.identity.pid}\n`)
     assert.deepEqual(store.readExit(RUN), { kind: 'code', code: 0 })
@@ -61,25 +61,24 @@ describe('the shell of a run', () => {
   test('waits in a session of its own until it is told its run; sent away, it has done nothing', async () => {
     const one = shell()
     assert.equal(processes.read(one.identity.pid)?.session, one.identity.pid)
-    assert.equal(one.isAlive, true)
+    assert.equal(one.isWaiting, true)
     one.dismiss()
-    assert.deepEqual(await one.exited, { kind: 'code', code: 0 })
-    assert.equal(one.isAlive, false)
+    await gone(one)
+    assert.equal(one.isWaiting, false)
     assert.equal(existsSync(fileOf('started')), false)
   })
 
   test('does nothing where another daemon has put up its fence', async () => {
     store.fence(RUN)
     const one = shell()
-    one.begin(RUN, ['hosting-task', '7'])
-    assert.deepEqual(await one.exited, { kind: 'code', code: 125 })
+    assert.deepEqual(await one.begin(RUN, ['hosting-task', '7']), { kind: 'code', code: 125 })
     assert.equal(readFileSync(fileOf('output'), 'utf8').includes('hosting-task'), false)
   })
 
   test('is known by its output while it lives, and by nothing before it is told its run', async () => {
     const waiting = shell({ command: 'sh', alias: '-c', nice: 0 })
     assert.equal(shellOf(RUN, store, processes), undefined)
-    waiting.begin(RUN, ['until [ -e go ]; do sleep 0.01; done'])
+    void waiting.begin(RUN, ['until [ -e go ]; do sleep 0.01; done'])
     await waitFor(() => existsSync(fileOf('started')), { what: 'the shell' })
     assert.deepEqual(shellOf(RUN, store, processes), waiting.identity)
     rmSync(fileOf('output'))
@@ -90,39 +89,110 @@ describe('the shell of a run', () => {
     symlinkSync(join(dir, 'elsewhere'), fileOf('output'))
     const one = shell()
     assert.throws(() => one.begin(RUN, ['hosting-task', '7']), { code: 'EEXIST' })
-    await one.exited
+    await gone(one)
     assert.equal(existsSync(join(dir, 'elsewhere')), false)
+  })
+
+  test('waits for another run when it has told how drush ended, and is known as the old one no more', async () => {
+    const one = shell({ command: 'sh', alias: '-c', nice: 0 })
+    assert.deepEqual(await one.begin(RUN, ['echo first; trap "" PIPE; exit 3']), { kind: 'code', code: 3 })
+    assert.equal(one.isWaiting, true)
+    assert.equal(shellOf(RUN, store, processes), undefined)
+    mkdirSync(store.directory(NEXT))
+    assert.deepEqual(await one.begin(NEXT, ['echo second; kill -9 $$']), { kind: 'signal', signal: 'KILL' })
+    assert.equal(readFileSync(fileOf('output'), 'utf8'), 'first\n')
+    assert.deepEqual(store.readExit(RUN), { kind: 'code', code: 3 })
+    assert.equal(readFileSync(join(store.directory(NEXT), 'started'), 'utf8'), `${one.identity.pid}\n`)
+    assert.deepEqual(store.readExit(NEXT), { kind: 'signal', signal: 'KILL' })
+  })
+
+  test('gives drush neither its channel nor its traps', async () => {
+    const one = shell({ command: 'sh', alias: '-c', nice: 0 })
+    await one.begin(RUN, ['ls -l /proc/$$/fd; while read -r line; do echo "$line"; done < /proc/$$/status'])
+    const output = readFileSync(fileOf('output'), 'utf8')
+    assert.match(output, / 0 -> \/dev\/null\n/)
+    assert.doesNotMatch(output, /socket:/)
+    assert.match(output, /\nSigBlk:\t0+\nSigIgn:\t0+\n/)
+  })
+
+  test('notes how drush ended, and leaves, when the daemon has gone meanwhile', async () => {
+    const one = shell({ command: 'sh', alias: '-c', nice: 0 })
+    const told = one.begin(RUN, ['until [ -e go ]; do sleep 0.01; done; exit 4'])
+    one.dismiss()
+    await waitFor(() => existsSync(fileOf('started')), { what: 'the shell' })
+    writeFileSync(join(dir, 'go'), '')
+    await gone(one)
+    assert.deepEqual(store.readExit(RUN), { kind: 'code', code: 4 })
+    assert.deepEqual(await told, { kind: 'signal', signal: 'PIPE' }, 'which nobody reads who has the note')
+  })
+
+  test('leaves with the status that it could not note', async () => {
+    const one = shell({ command: 'sh', alias: '-c', nice: 0 })
+    mkdirSync(fileOf('exit'))
+    assert.deepEqual(await one.begin(RUN, ['exit 5']), { kind: 'code', code: 5 })
+    await gone(one)
   })
 })
 
-describe('the spare shell', () => {
-  test('is the one that was made ready, unless it has died or drush is another one by now', async () => {
-    const spare = new SpareShell(store.runsDirectory, surroundings(), processes)
-    const take = (drush: DrushCommand) => {
-      const taken = spare.take(drush)
-      shells.push(taken)
-      return taken
-    }
+describe('the pool of shells', () => {
+  let pool: ShellPool
+  beforeEach(() => (pool = new ShellPool(store.runsDirectory, surroundings(), processes)))
+  afterEach(() => pool.dismiss())
+
+  function take(drush: DrushCommand): RunShell {
+    const taken = pool.take(drush)
+    shells.push(taken)
+    return taken
+  }
+
+  test('gives the one that was made ready, unless it has died or drush is another one by now', async () => {
     const before = childrenOfOurs()
-    spare.prepare(DRUSH)
-    spare.prepare({ ...DRUSH })
+    pool.prepare(DRUSH)
+    pool.prepare({ ...DRUSH })
     const [ready] = childrenOfOurs().filter((pid) => !before.includes(pid))
     assert.equal(take(DRUSH).identity.pid, ready)
 
-    spare.prepare(DRUSH)
+    pool.prepare(DRUSH)
     const other = take({ ...DRUSH, nice: 5 })
     assert.equal(childrenOfOurs().includes(other.identity.pid), true)
 
-    spare.prepare(DRUSH)
+    pool.prepare(DRUSH)
     const [killed = 0] = childrenOfOurs().filter(
       (pid) => !before.includes(pid) && !shells.some((one) => one.identity.pid === pid),
     )
     process.kill(killed, 'SIGKILL')
-    await waitFor(() => !childrenOfOurs().includes(killed), { what: 'the death of the spare shell' })
+    await waitFor(() => !existsSync(`/proc/${killed}`), { what: 'Node to collect the dead shell' })
     assert.notEqual(take(DRUSH).identity.pid, killed)
-    spare.dismiss()
+  })
+
+  test('gives one again whose run is over, and keeps no more than four', async () => {
+    const first = take(DRUSH)
+    await first.begin(RUN, ['hosting-task', '7'])
+    pool.giveBack(first)
+    assert.equal(take(DRUSH), first)
+
+    const five = [first, ...[1, 2, 3, 4].map(() => take(DRUSH))]
+    for (const one of five) pool.giveBack(one)
+    const sentAway = five.at(-1)
+    assert.ok(sentAway)
+    await gone(sentAway)
+    assert.equal(five.filter(({ isWaiting }) => isWaiting).length, 4)
+  })
+
+  test('sends one away whose drush still runs', async () => {
+    const busy = take({ command: 'sh', alias: '-c', nice: 0 })
+    void busy.begin(RUN, ['sleep 60'])
+    pool.giveBack(busy)
+    const other = take({ command: 'sh', alias: '-c', nice: 0 })
+    assert.notEqual(other, busy)
+    await waitFor(() => existsSync(fileOf('started')), { what: 'the shell' })
+    assert.equal(existsSync(fileOf('exit')), false)
   })
 })
+
+async function gone({ identity }: RunShell): Promise<void> {
+  await waitFor(() => !processes.isAlive(identity), { what: 'the end of the shell' })
+}
 
 function childrenOfOurs(): number[] {
   return processes.list().flatMap(({ pid, parent }) => (parent === process.pid ? [pid] : []))

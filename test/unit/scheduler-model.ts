@@ -34,7 +34,7 @@ export function model(input: PlanInput): number[] {
   })
 
   const running: Lockable[] = [...holders]
-  const counted: Lockable[] = holders.filter(({ kind }) => kind !== 'nested')
+  const counted: Lockable[] = holders.filter(({ kind }) => kind !== 'nested' && kind !== 'ended')
   let free = limits.concurrentTasks - holders.filter(({ kind }) => kind === 'own' || kind === 'orphaned').length
   let inARow = input.urgentInARow ?? 0
   const started: number[] = []

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { describeReason, plan, startNow } from '../../src/scheduler/plan.js'
-import type { Halt, PlanInput, Reason, WaitingTask } from '../../src/scheduler/plan.js'
+import type { Halt, PlanInput, Reason, RunKind, WaitingTask } from '../../src/scheduler/plan.js'
 import { emptyTopology } from '../../src/scheduler/topology.js'
 import { input, NOW, NOW_S, platform, running, server, site, SMALL, topology, waiting } from './scheduler-world.js'
 
@@ -81,7 +81,7 @@ describe('One object', () => {
 })
 
 describe('Running tasks', () => {
-  const foreign = (kind: 'foreign' | 'orphaned' | 'nested' | 'stuck') =>
+  const foreign = (kind: RunKind) =>
     input([waiting(1, 'verify', 10), waiting(2, 'backup', 101), waiting(3, 'backup', 103)], {
       running: [running(9, 'verify', 10, { kind })],
       limits: { concurrentTasks: 1 },
@@ -96,6 +96,19 @@ describe('Running tasks', () => {
   test('An orphaned run holds its slot and its locks.', () => {
     assert.deepEqual(starts(foreign('orphaned')), [])
     assert.equal(why(foreign('orphaned'), 3), 'no-free-slot')
+  })
+
+  test('A run that has only to be settled holds its locks, takes no slot and burdens no server.', () => {
+    assert.deepEqual(starts(foreign('ended')), [3])
+    assert.equal(why(foreign('ended'), 2), 'platform:10 held by 9')
+    const onServer1 = (kind: RunKind) =>
+      input([waiting(4, 'backup', 161)], {
+        topology: WIDE,
+        running: [101, 121, 141].map((rid, i) => running(1 + i, 'backup', rid, { kind })),
+        limits: { concurrentTasks: 6 },
+      })
+    assert.equal(why(onServer1('own'), 4), 'server-limit')
+    assert.deepEqual(starts(onServer1('ended')), [4])
   })
 
   test('A nested run holds its locks and takes no slot.', () => assert.deepEqual(starts(foreign('nested')), [3]))

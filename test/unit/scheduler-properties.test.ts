@@ -64,7 +64,7 @@ const runningTasks: fc.Arbitrary<RunningTask[]> = fc
       type,
       rid,
       arguments: args,
-      kind: fc.constantFrom<RunKind>('own', 'own', 'own', 'foreign', 'orphaned', 'nested', 'stuck'),
+      kind: fc.constantFrom<RunKind>('own', 'own', 'own', 'ended', 'foreign', 'orphaned', 'nested', 'stuck'),
     }),
     { maxLength: 5, selector: ({ nid }) => nid },
   )
@@ -336,7 +336,7 @@ test('No data makes it throw, however absurd.', () => {
     parkedUntil: absurd,
     arguments: fc.dictionary(text, text),
     startedAt: absurd,
-    kind: fc.constantFrom<RunKind>('own', 'foreign', 'orphaned', 'nested', 'stuck'),
+    kind: fc.constantFrom<RunKind>('own', 'ended', 'foreign', 'orphaned', 'nested', 'stuck'),
   })
   const limits = fc.record({
     concurrentTasks: absurd,

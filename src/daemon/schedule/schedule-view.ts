@@ -111,7 +111,8 @@ export function openSince(
 
 function isAlive(record: ScheduledRun | UnreadableRecord, processes: ProcessTable): record is ScheduledRun {
   if (!isReadable(record) || record.child === null || record.state === 'ended') return false
-  return sessionState(processes, record.child).kind !== 'empty'
+  // Its shell leaves with drush, so that the note need not be read.
+  return sessionState(processes, record.child, false).kind !== 'empty'
 }
 
 function lastView(record: ScheduledRun, output: string): LastScheduledRun {

@@ -3,7 +3,7 @@ import type { Conditions } from '../../observe/conditions.js'
 import type { Logger } from '../../observe/logger.js'
 import { adoptionOf, shellOf } from '../../runner/adoption.js'
 import { isSameProcess, type ProcessIdentity, type ProcessTable } from '../../runner/process-table.js'
-import { Run, type RunEvent } from '../../runner/run.js'
+import { Run, type RunEvent, type StartedShell } from '../../runner/run.js'
 import { machineFaultIn, readOutputEnd } from '../../runner/run-output.js'
 import type { RunExit } from '../../runner/run-record.js'
 import { OwnershipLost, isReadable, type UnreadableRecord } from '../../runner/run-store.js'
@@ -120,9 +120,10 @@ export class ScheduledRuns {
     }
     endDiskFault(conditions)
     let shell: RunShell
+    let exited: Promise<RunExit>
     try {
       shell = new RunShell(store.runsDirectory, settings().drush, surroundings, processes)
-      shell.begin(record.run, [command])
+      exited = shell.begin(record.run, [command])
     } catch (error) {
       // Without its folder a shell that should still come goes no further.
       store.remove(record.run)
@@ -135,7 +136,9 @@ export class ScheduledRuns {
       // The disk filled up since the first record. The shell's own note names the child to whoever comes after us.
       logger.warn({ err: error, run: record.run }, 'record not written; the run goes on')
     }
-    this.#follow(running, shell.exited)
+    this.#follow(running, { exited, dismiss: () => shell.dismiss() })
+    // It runs no other command after this one.
+    void exited.then(() => shell.dismiss())
     const { run, child } = running
     logger.info({ command, run, pid: child.pid, late_ms: Math.max(0, now - dueAt) }, 'scheduled command started')
     return 'started'
@@ -194,7 +197,7 @@ export class ScheduledRuns {
     this.#active.delete(run)
   }
 
-  #follow(record: ScheduledRun & { child: ProcessIdentity }, mainExit?: Promise<RunExit>): void {
+  #follow(record: ScheduledRun & { child: ProcessIdentity }, shell?: StartedShell): void {
     const { store, processes, clock, settings, logger } = this.#options
     const { outputLimit } = settings()
     // hosting-dispatch forks Aegir's queues and leaves (`'fork' => TRUE`): waiting for the longest of them, hours of
@@ -207,7 +210,7 @@ export class ScheduledRuns {
       outputLimit,
       endsWithDrush: true,
     }
-    const run = new Run(record, surroundings, (event) => this.#tell(run, event), mainExit)
+    const run = new Run(record, surroundings, (event) => this.#tell(run, event), shell)
     this.#active.set(record.run, { phase: 'following', record, run })
     const unfollowed = (error: unknown): void => {
       logger.error({ err: error, run: record.run }, 'run can no longer be followed; it is settled from its evidence')
