@@ -36,6 +36,8 @@ import { UsualDurations } from './usual-durations.js'
 export interface DaemonHooks {
   /** Something happened: the loop has to look. */
   changed: () => void
+  /** A run is about to end. */
+  ending: () => void
   draining: () => boolean
   /** A poll has been completed. */
   polled: () => void
@@ -49,7 +51,7 @@ export function assembleParts(
   store: RunStore,
   configuration: AppliedConfiguration,
   conditions: Conditions,
-  { changed, draining, polled, tell }: DaemonHooks,
+  { changed, ending, draining, polled, tell }: DaemonHooks,
 ): DaemonParts {
   const { clock, processes, surroundings, log } = options
   const { logger } = log
@@ -81,6 +83,7 @@ export function assembleParts(
       const timeout = (type: string) => (Object.hasOwn(timeouts, type) ? (timeouts[type] ?? null) : drush.timeout)
       return { drush, timeout, outputLimit: state.output_limit }
     },
+    ending,
     changed,
   })
   const settled = (record: RunRecord, facts: SettledFacts) => {

@@ -98,6 +98,7 @@ export class Daemon {
     this.#configuration = new AppliedConfiguration(options.configuration, conditions, log.logger, clock)
     this.#parts = assembleParts(options, self, store, this.#configuration, conditions, {
       changed: () => this.#waker.wake(),
+      ending: () => this.#leader?.expectEnd(),
       draining: () => this.#stopping !== 'no',
       polled: () => this.#isServed(),
       tell: (event) => this.#observation.tell(event),

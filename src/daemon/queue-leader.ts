@@ -66,6 +66,12 @@ export class QueueLeader {
     this.#polledAt = Number.NEGATIVE_INFINITY
   }
 
+  /** A run is about to end, and another task to start in its place. */
+  expectEnd(): void {
+    const { reader, topology, clock } = this.#parts
+    if (reader.mirror.waiting.size > 0) topology.ask(this.#connection, clock.now())
+  }
+
   /** Takes over what earlier daemons of this state directory left. @throws DatabaseError */
   async takeOver(): Promise<void> {
     const { keeper, logger, attempts, reader, topology, durations, failures, settler } = this.#parts

@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs'
 import type { TaskRow } from '../hostmaster/task-queries.js'
 import type { Logger } from '../observe/logger.js'
 import { printable } from '../observe/printable.js'
@@ -29,6 +28,8 @@ export interface RunKeeperOptions {
   /** This daemon, as the owner of its runs. */
   self: ProcessIdentity
   settings: () => RunSettings
+  /** A run's drush has exited: its end is near, as a rule. */
+  ending: () => void
   /** Something happened to a run: the daemon's loop has to look. */
   changed: () => void
 }
@@ -76,7 +77,9 @@ export class RunKeeper {
 
   /** Makes the next start a quick one. */
   prepare(): void {
-    this.#pool.prepare(this.#options.settings().drush)
+    const { store, settings } = this.#options
+    store.prepare()
+    this.#pool.prepare(settings().drush)
   }
 
   /** Puts the record of a planned run on disk. @throws when the disk will not take it: then nothing is started. */
@@ -133,7 +136,7 @@ export class RunKeeper {
   start(record: RunRecord): void {
     const { store, settings, clock } = this.#options
     // We may have been frozen since the claim was granted. (Should the other one come now, the shell's fence decides.)
-    if (store.isTaken(record) || !existsSync(store.directory(record.run))) {
+    if (!store.isOurs(record)) {
       this.giveUp(record)
       throw new OwnershipLost(record.run)
     }
@@ -154,6 +157,7 @@ export class RunKeeper {
       this.#options.logger.warn({ err: error, run: record.run }, 'record not written; the run goes on')
     }
     this.#shells.set(record.run, shell)
+    void exited.then(() => this.#options.ending())
     this.#follow(running, { exited, dismiss: () => this.#dismissShell(record.run) })
   }
 

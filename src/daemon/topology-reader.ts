@@ -1,11 +1,14 @@
 import type { DatabaseConnection } from '../hostmaster/connection.js'
-import { readChangedObjects, readObjects, type ObjectRows } from '../hostmaster/topology-queries.js'
+import { readChangedObjects, readObjects, type ChangedObject, type ObjectRows } from '../hostmaster/topology-queries.js'
 import { Footprints } from '../scheduler/footprints.js'
 import type { ExtraTypes } from '../scheduler/task-types.js'
 import type { Topology } from '../scheduler/topology.js'
 
 /** Saves are noted in whole seconds and may commit late; a change is looked for from this much earlier (seconds). */
 const OVERLAP = 60
+
+/** An answer that was asked for longer ago than this, in milliseconds, is not of the moment before a start. */
+const ASKED_AGE = 20
 
 /** What locks are computed from: the objects, and the footprints kept for just these objects. */
 export interface KnownTopology {
@@ -19,10 +22,23 @@ export class TopologyReader {
   #extraTypes: ExtraTypes | undefined
   #readAt = 0
   #changes = ''
+  #asked: { at: number; changed: Promise<ChangedObject[]> } | undefined
 
   /** As last read. */
   get current(): KnownTopology | undefined {
     return this.#known
+  }
+
+  /** Asks ahead for what `refresh` will ask for: a start is near, and the answer comes while something else is done. */
+  ask(connection: DatabaseConnection, now: number): void {
+    const changed = this.#readChanged(connection)
+    // Whether it fails is for whoever takes the answer.
+    changed.catch(() => undefined)
+    this.#asked = { at: now, changed }
+  }
+
+  #readChanged(connection: DatabaseConnection): Promise<ChangedObject[]> {
+    return readChangedObjects(connection, Math.floor(this.#readAt / 1000) - OVERLAP)
   }
 
   /**
@@ -35,8 +51,10 @@ export class TopologyReader {
     extraTypes: ExtraTypes,
     now: number,
   ): Promise<KnownTopology> {
-    const since = Math.floor(this.#readAt / 1000) - OVERLAP
-    const changed = await readChangedObjects(connection, since)
+    const asked = this.#asked
+    this.#asked = undefined
+    const isNew = asked !== undefined && Math.abs(now - asked.at) <= ASKED_AGE
+    const changed = await (isNew ? asked.changed : this.#readChanged(connection))
     const changes = changed.map(({ nid, vid, changed: at }) => `${nid}:${vid}:${at}`).join()
     const isOld = Math.abs(now - this.#readAt) > OVERLAP * 500 && changes !== ''
     if (!this.#known || changes !== this.#changes || isOld || extraTypes !== this.#extraTypes) {
@@ -54,6 +72,7 @@ export class TopologyReader {
 
   forget(): void {
     this.#known = undefined
+    this.#asked = undefined
     this.#readAt = 0
   }
 }

@@ -13,7 +13,8 @@ export class Waker {
 
   wake(): void {
     this.#awake = true
-    this.#abort.abort()
+    // A reason of our own: the one that it would make has a stack trace.
+    this.#abort.abort('woken')
   }
 
   /** Resolves after `ms`, or at once when woken during or since the last wait. */

@@ -40,11 +40,15 @@ export async function readObjects(connection: DatabaseConnection, hostmaster: nu
   return { sites, platforms, servers, services, members, contexts, hostmaster: hostmaster ?? named }
 }
 
+/** An object as its node was last saved; `changed` in seconds since 1970. */
+export interface ChangedObject {
+  nid: number
+  vid: number
+  changed: number
+}
+
 /** The sites, platforms and servers whose node was saved since (seconds since 1970). */
-export async function readChangedObjects(
-  connection: DatabaseConnection,
-  since: number,
-): Promise<{ nid: number; vid: number; changed: number }[]> {
+export async function readChangedObjects(connection: DatabaseConnection, since: number): Promise<ChangedObject[]> {
   return connection.rows(
     `SELECT nid, vid, changed FROM node WHERE changed >= ? AND type IN ('site', 'platform', 'server') ORDER BY nid`,
     [since],

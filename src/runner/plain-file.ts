@@ -29,3 +29,13 @@ export function replaceFile(file: string, text: string, beside = `${file}.new`):
   }
   renameSync(beside, file)
 }
+
+/** Fills an empty file that nobody reads yet. @throws the error of the file system */
+export function overwrite(file: string, text: string): void {
+  const fd = openSync(file, constants.O_WRONLY | constants.O_NOFOLLOW)
+  try {
+    writeFileSync(fd, text)
+  } finally {
+    closeSync(fd)
+  }
+}

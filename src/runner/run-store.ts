@@ -16,7 +16,7 @@ import {
 import { join } from 'node:path'
 import type { z } from 'zod'
 import { SkynetError } from '../config/skynet-error.js'
-import { readPlainFile, replaceFile } from './plain-file.js'
+import { overwrite, readPlainFile, replaceFile } from './plain-file.js'
 import { isSameProcess, type ProcessIdentity } from './process-table.js'
 import { ownedSchema, runRecordSchema, type RunExit, type RunLife, type RunRecord } from './run-record.js'
 
@@ -25,6 +25,9 @@ const UNSAFE = new Set(['EACCES', 'EPERM', 'ENOTDIR', 'EEXIST', 'ELOOP'])
 
 /** More than any record takes, in bytes. */
 const LARGEST = 65_536
+
+/** How the name begins of a folder that is made ready for a run; hidden, so that it is none yet. */
+const READY = '.ready.'
 
 /** A record that cannot be used; it is shown and never touched. */
 export interface UnreadableRecord {
@@ -48,6 +51,9 @@ export class RunStoreOf<R extends RunLife> {
   readonly #form: z.ZodType<R>
   readonly #runs: string
   readonly #history: string
+  /** Where `prepare` makes a run's folder ready. */
+  readonly #ready: string
+  #isReady = false
 
   /**
    * @param dir the state directory, or one inside it; made, with 0700, where it is missing.
@@ -58,6 +64,7 @@ export class RunStoreOf<R extends RunLife> {
     this.#form = form
     this.#runs = join(dir, 'runs')
     this.#history = join(dir, 'history')
+    this.#ready = join(this.#runs, READY + String(process.pid))
     try {
       for (const folder of [this.#runs, this.#history]) {
         mkdirSync(folder, { recursive: true, mode: 0o700 })
@@ -94,8 +101,34 @@ export class RunStoreOf<R extends RunLife> {
     return join(this.#history, run, 'output')
   }
 
+  /** Makes the next `create` a quick one: to make a folder and a file takes longer than to fill and to rename them. */
+  prepare(): void {
+    if (this.#isReady) return
+    try {
+      for (const name of readdirSync(this.#runs)) {
+        // Of this daemon's predecessors, or of one that had to be given up.
+        if (name.startsWith(READY)) rmSync(join(this.#runs, name), { recursive: true, force: true })
+      }
+      mkdirSync(this.#ready, { mode: 0o700 })
+      closeSync(openSync(join(this.#ready, 'record.json'), 'wx', 0o600))
+      this.#isReady = true
+    } catch {
+      // Whether the disk takes a run is for `create` to say.
+    }
+  }
+
   /** Makes the run's directory with its first record; throws when the disk will not take it. */
   create(record: R): void {
+    if (this.#isReady) {
+      this.#isReady = false
+      try {
+        overwrite(join(this.#ready, 'record.json'), textOf(record))
+        renameSync(this.#ready, this.directory(record.run))
+        return
+      } catch {
+        // Another daemon has led meanwhile, or the disk is full: it is tried from the beginning.
+      }
+    }
     try {
       mkdirSync(this.directory(record.run), { recursive: true, mode: 0o700 })
       this.#write(record)
@@ -144,6 +177,12 @@ export class RunStoreOf<R extends RunLife> {
     mkdirSync(this.directory(record.run), { recursive: true, mode: 0o700 })
     this.#write(record)
     this.moveToHistory(record.run)
+  }
+
+  /** Whether the run stands there, not settled, under our name. */
+  isOurs(record: R): boolean {
+    const owner = this.#ownerOf(record.run)
+    return owner !== undefined && isSameProcess(owner, record.owner)
   }
 
   /** Whether another daemon has adopted the run since, or settled it. */

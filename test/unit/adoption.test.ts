@@ -136,6 +136,7 @@ test('a run whose daemon died before it could note the child is as old as its sh
       timeout: () => null,
       outputLimit: 1e6,
     }),
+    ending: () => undefined,
     changed: () => undefined,
   })
   keeper.adopt()
@@ -185,5 +186,9 @@ test('a session whose leader is gone is orphaned while drush or provision of it 
   assert.deepEqual(state.processes.map(({ pid }) => pid).sort(), [51, 52])
   dies(51)
   dies(52)
-  assert.equal(sessionState(processes, child(), false).kind, 'empty', 'an agent that the task left behind holds nothing')
+  assert.equal(
+    sessionState(processes, child(), false).kind,
+    'empty',
+    'an agent that the task left behind holds nothing',
+  )
 })
