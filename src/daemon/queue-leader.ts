@@ -7,12 +7,13 @@ import { isPhpTrue } from '../hostmaster/php-value.js'
 import { printable } from '../observe/printable.js'
 import { startNow, type PlannedTask } from '../scheduler/plan.js'
 import { taskOfRunName, type RunRecord } from '../runner/run-record.js'
+import { NoProcess } from '../runner/run-shell.js'
 import { OwnershipLost, isReadable } from '../runner/run-store.js'
 import { RECALL } from './attempts.js'
 import { takesSlot } from './active-run.js'
 import { carryOutCancellations } from './cancellation.js'
 import type { DaemonParts } from './daemon-parts.js'
-import { endDiskFault, isDiskFault, tellDiskFault } from './disk-fault.js'
+import { endDiskFault, tellDiskFault } from './disk-fault.js'
 import { firstStartReason } from './first-start.js'
 import { eventTask } from './event-task.js'
 import { ForeignLook } from './foreign-look.js'
@@ -271,7 +272,10 @@ export class QueueLeader {
       record = keeper.plan(row, { ...footprint, locks: [...footprint.locks], webServers: [...footprint.webServers] })
       endDiskFault(conditions)
     } catch (error) {
-      tellDiskFault(conditions, error)
+      if (error instanceof NoProcess) {
+        logger.error({ err: error, nid: row.nid }, 'no process could be made for a run')
+        outage.stillOut(`no process could be made: ${error.message}`)
+      } else tellDiskFault(conditions, error)
       return 'stop'
     }
     const claim = { vid: record.vid, value: claimValue(origin, record.run) }
@@ -295,22 +299,13 @@ export class QueueLeader {
     try {
       keeper.start(record)
     } catch (error) {
-      if (error instanceof OwnershipLost)
-        throw new LeadershipLost('another daemon has taken over what we were starting')
-      if (isDiskFault(error) && error.syscall === 'open') {
-        tellDiskFault(conditions, error)
-        return 'stop'
-      }
-      logger.error({ err: error, nid: record.nid, run: record.run }, 'no process could be made for a run')
-      outage.stillOut(`no process could be made: ${error instanceof Error ? error.message : String(error)}`)
-      return 'stop'
+      if (!(error instanceof OwnershipLost)) throw error
+      throw new LeadershipLost('another daemon has taken over what we were starting')
     }
-    const started = keeper.find(({ run }) => run === record.run)
-    const pid = started?.phase === 'following' ? started.run.child.pid : null
-    const { nid, vid, rid, type, object, run } = record
+    const { nid, vid, rid, type, object, run, child } = record
     const waited = Math.max(0, clock.now() - row.changed * 1000)
     this.#announcements.push(() => {
-      logger.info({ nid, vid, rid, type, object, run, pid }, 'task started')
+      logger.info({ nid, vid, rid, type, object, run, pid: child?.pid }, 'task started')
       tell({ kind: 'task started', task: eventTask(record), waited })
     })
     return 'started'

@@ -82,9 +82,13 @@ export class RunKeeper {
     this.#pool.prepare(settings().drush)
   }
 
-  /** Puts the record of a planned run on disk. @throws when the disk will not take it: then nothing is started. */
+  /**
+   * Puts the record of a planned run on disk, which names the shell that will be its child.
+   * @throws NoProcess, or the error of the file system: then nothing is started.
+   */
   plan(task: TaskRow, footprint: NonNullable<RunRecord['footprint']>): RunRecord {
-    const { store, clock, self } = this.#options
+    const { store, clock, self, settings } = this.#options
+    const shell = this.#pool.take(settings().drush)
     const record: RunRecord = {
       version: 1,
       run: runName(task, clock.now()),
@@ -96,7 +100,7 @@ export class RunKeeper {
       footprint,
       state: 'starting',
       owner: self,
-      child: null,
+      child: shell.identity,
       planned_at: clock.now(),
       started_at: null,
       ended_at: null,
@@ -105,7 +109,13 @@ export class RunKeeper {
       exit: null,
       outcome: null,
     }
-    store.create(record)
+    try {
+      store.create(record)
+    } catch (error) {
+      this.#pool.giveBack(shell)
+      throw error
+    }
+    this.#shells.set(record.run, shell)
     this.#active.set(record.run, { phase: 'starting', record })
     return record
   }
@@ -114,6 +124,7 @@ export class RunKeeper {
   withdraw(record: RunRecord): void {
     this.#active.delete(record.run)
     this.#options.store.remove(record.run)
+    this.#releaseShell(record.run)
   }
 
   /**
@@ -121,6 +132,7 @@ export class RunKeeper {
    * claim is removed when the run is settled.
    */
   giveUp(record: RunRecord): void {
+    this.#dismissShell(record.run)
     try {
       this.#options.store.fence(record.run)
     } catch {
@@ -130,34 +142,20 @@ export class RunKeeper {
   }
 
   /**
-   * Starts the claimed run's child. The run is given up when this throws.
-   * @throws OwnershipLost when another daemon adopted the run since it was planned; else no process could be made.
+   * Starts the claimed run's child.
+   * @throws OwnershipLost when another daemon adopted the run since it was planned, which is given up then.
    */
   start(record: RunRecord): void {
-    const { store, settings, clock } = this.#options
+    const { store, clock, ending } = this.#options
+    const shell = this.#shells.get(record.run)
     // We may have been frozen since the claim was granted. (Should the other one come now, the shell's fence decides.)
-    if (!store.isOurs(record)) {
+    if (!shell || !store.isOurs(record)) {
       this.giveUp(record)
       throw new OwnershipLost(record.run)
     }
-    let shell: RunShell
-    let exited: Promise<RunExit>
-    try {
-      shell = this.#pool.take(settings().drush)
-      exited = shell.begin(record.run, ['hosting-task', String(record.nid)])
-    } catch (error) {
-      this.giveUp(record)
-      throw error
-    }
+    const exited = shell.begin(record.run, ['hosting-task', String(record.nid)])
+    void exited.then(ending)
     const running = { ...record, state: 'running' as const, child: shell.identity, started_at: clock.now() }
-    try {
-      store.write(running)
-    } catch (error) {
-      // The disk filled up since the first record. The shell's own note names the child to whoever comes after us.
-      this.#options.logger.warn({ err: error, run: record.run }, 'record not written; the run goes on')
-    }
-    this.#shells.set(record.run, shell)
-    void exited.then(() => this.#options.ending())
     this.#follow(running, { exited, dismiss: () => this.#dismissShell(record.run) })
   }
 

@@ -20,20 +20,21 @@ export function adoptionOf(record: RunLife, store: Folders, processes: ProcessTa
   if (record.state === 'ended') return appeared(record, store) ? { kind: 'ended' } : { kind: 'never appeared' }
   if (record.owner.boot !== processes.boot)
     return appeared(record, store) ? { kind: 'ended' } : { kind: 'never appeared' }
-  if (record.child) return { kind: 'follow', child: record.child }
-  // The daemon died between the record and the spawn, or between the spawn and noting the child.
+  if (record.child && record.state !== 'starting') return { kind: 'follow', child: record.child }
+  // Its daemon died before it had told the shell which run is its own, or before it had noted so.
   if (store.fence(record.run)) return { kind: 'never appeared' }
   const shell = shellOf(record.run, store, processes)
   if (shell) return { kind: 'follow', child: shell }
   const started = store.readStarted(record.run)
   if (!started || started.pid === 0) return { kind: 'never appeared' }
   // The shell is gone; what it left, if anything, still has its session number.
-  return { kind: 'follow', child: { machine: processes.machine, boot: processes.boot, pid: started.pid, started: 0 } }
+  const { machine, boot } = processes
+  return { kind: 'follow', child: record.child ?? { machine, boot, pid: started.pid, started: 0 } }
 }
 
 /** Whether the run's shell ever got past its fence: an empty `started` was made by a daemon, not by the shell. */
 export function appeared(record: RunLife, store: Folders): boolean {
-  return record.child !== null || (store.readStarted(record.run)?.pid ?? 0) > 0
+  return (record.child !== null && record.state !== 'starting') || (store.readStarted(record.run)?.pid ?? 0) > 0
 }
 
 /**

@@ -1,7 +1,5 @@
-import { spawn } from 'node:child_process'
-import { closeSync, constants, openSync } from 'node:fs'
+import { spawn, type ChildProcess, type SpawnOptions } from 'node:child_process'
 import type { Socket } from 'node:net'
-import { join } from 'node:path'
 import type { ProcessIdentity, ProcessTable } from './process-table.js'
 import type { RunExit } from './run-record.js'
 import { exitOfShellStatus } from './run-store.js'
@@ -26,6 +24,7 @@ while :; do
   while IFS= read -r word <&3 && [ -n "$word" ]; do set -- "$@" "$word"; done
   IFS= read -r run <&3 || exit 0
   run=$runs/$run
+  command : > "$run/output" || exit 125
   command exec >> "$run/output" 2>&1 || exit 125
   echo "$$" > "$run/started" || exit 125
   trap : HUP INT TERM
@@ -85,20 +84,18 @@ export class RunShell {
   readonly identity: ProcessIdentity
   readonly drush: DrushCommand
   readonly #channel: Socket
-  readonly #runs: string
   #isUsable = true
   #isRunning = false
   #exited: (exit: RunExit) => void = () => undefined
 
   /**
    * @param runs the folder that the runs' will be in.
-   * @throws when no process could be made, or none can be seen
+   * @throws NoProcess
    */
   constructor(runs: string, drush: DrushCommand, surroundings: ChildSurroundings, processes: ProcessTable) {
-    this.#runs = runs
     this.drush = drush
     const settings = [runs, String(drush.nice), surroundings.umask.toString(8)]
-    const child = spawn('/bin/sh', ['-c', SHELL_TEXT, SHELL_NAME, ...settings, drush.command, drush.alias], {
+    const child = spawned(['-c', SHELL_TEXT, SHELL_NAME, ...settings, drush.command, drush.alias], {
       cwd: surroundings.home,
       env: surroundings.environment,
       detached: true,
@@ -107,7 +104,7 @@ export class RunShell {
     child.on('error', () => undefined)
     // Without descriptors to spare there is no process, and no channel to one.
     const channel = child.stdio[3] as Socket | null
-    if (child.pid === undefined || !channel) throw new Error('the operating system made no process')
+    if (child.pid === undefined || !channel) throw new NoProcess('the operating system made no process')
     this.#channel = channel
     channel.on('error', () => undefined)
     // Node would not end before its child: a daemon that leaves would linger for as long as the task takes.
@@ -123,7 +120,7 @@ export class RunShell {
     const identity = processes.identify(child.pid)
     if (!identity) {
       this.dismiss()
-      throw new Error('the new process is not in /proc; is /proc mounted with hidepid?')
+      throw new NoProcess('the new process is not in /proc; is /proc mounted with hidepid?')
     }
     this.identity = identity
   }
@@ -135,18 +132,11 @@ export class RunShell {
 
   /**
    * Tells it its run; from then on it is that run's child, and goes its way without us. `words` are the drush command
-   * with its arguments. The output file is made here, so that a disk that is full says so before anything runs.
+   * with its arguments.
    * @returns how drush's main process left, or the shell before it could tell.
-   * @throws the error of the file system
    */
   begin(run: string, words: readonly string[]): Promise<RunExit> {
-    const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants
-    try {
-      closeSync(openSync(join(this.#runs, run, 'output'), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600))
-    } catch (error) {
-      this.dismiss()
-      throw error
-    }
+    if (!this.isWaiting) return Promise.resolve({ kind: 'unknown' })
     const exited = new Promise<RunExit>((resolve) => (this.#exited = resolve))
     this.#isRunning = true
     this.#channel.write(`${[...words, '', run].join('\n')}\n`)
@@ -162,5 +152,16 @@ export class RunShell {
   dismiss(): void {
     this.#isUsable = false
     this.#channel.destroy()
+  }
+}
+
+/** No process could be made, or none can be seen. */
+export class NoProcess extends Error {}
+
+function spawned(args: string[], options: SpawnOptions): ChildProcess {
+  try {
+    return spawn('/bin/sh', args, options)
+  } catch (cause) {
+    throw new NoProcess(cause instanceof Error ? cause.message : String(cause), { cause })
   }
 }

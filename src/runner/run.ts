@@ -62,6 +62,8 @@ export class Run<R extends RunLife = RunRecord> {
   #killAt: number | undefined
   #isKilled = false
   #exit: RunExit | undefined
+  /** Whether the record on disk says what this one does: not that of a run that is over sooner than it is looked at. */
+  #isWritten = false
   #leavesNothing = false
 
   /**
@@ -107,6 +109,7 @@ export class Run<R extends RunLife = RunRecord> {
       } else {
         await this.#pause(LOOK_INTERVAL)
       }
+      if (!this.#exit && !this.#isWritten && !this.#isReleased()) this.#update({})
     }
     if (this.#isReleased()) return
     trimOutput(store.outputFile(this.record.run), this.#surroundings.outputLimit)
@@ -205,6 +208,7 @@ export class Run<R extends RunLife = RunRecord> {
 
   #update(change: Partial<RunLife>): void {
     this.record = { ...this.record, ...change }
+    this.#isWritten = true
     try {
       this.#surroundings.store.write(this.record)
     } catch (error) {

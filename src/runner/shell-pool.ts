@@ -32,7 +32,7 @@ export class ShellPool {
     }
   }
 
-  /** One that is ready, or a new one. @throws when no process could be made, or none can be seen */
+  /** One that is ready, or a new one. @throws NoProcess */
   take(drush: DrushCommand): RunShell {
     this.#keepFit(drush)
     return this.#waiting.pop() ?? this.#make(drush)

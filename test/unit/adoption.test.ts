@@ -84,26 +84,29 @@ test('a run with a child is followed, whether or not the child lives: its sessio
 test('a run of an earlier boot has ended, or never was', () => {
   const owner = { ...self, boot: 'earlier' }
   assert.deepEqual(adoptionOf(record({ owner }), store, processes), { kind: 'ended' })
-  const childless = record({ owner, child: null, state: 'starting' })
-  assert.deepEqual(adoptionOf(childless, store, processes), { kind: 'never appeared' })
+  const planned = record({ owner, state: 'starting' })
+  assert.deepEqual(adoptionOf(planned, store, processes), { kind: 'never appeared' })
   writeFileSync(join(store.directory(RUN), 'started'), '50\n')
-  assert.deepEqual(adoptionOf(childless, store, processes), { kind: 'ended' })
+  assert.deepEqual(adoptionOf(planned, store, processes), { kind: 'ended' })
 })
 
-test('a run without a child never appeared once its fence is up, and its shell, should it still come, starts no drush', () => {
-  const planned = record({ child: null, state: 'starting' })
+test('a run whose shell was never told of it never appeared once its fence is up, though the shell lives', () => {
+  const planned = record({ state: 'starting' })
+  live(50, shellOfRun(join(dir, 'null')))
   assert.deepEqual(adoptionOf(planned, store, processes), { kind: 'never appeared' })
   assert.ok(existsSync(join(store.directory(RUN), 'started')))
   assert.deepEqual(adoptionOf(planned, store, processes), { kind: 'never appeared' }, 'and so the next time')
 })
 
-test('a run whose shell came up before its daemon could note it is known by its output, then by its own note', () => {
-  const planned = record({ child: null, state: 'starting' })
+test('a run that had begun before its daemon could note so is known by its output, then by its shell’s note', () => {
+  const planned = record({ state: 'starting' })
   writeFileSync(join(store.directory(RUN), 'started'), '50\n')
   live(50, shellOfRun())
   assert.deepEqual(adoptionOf(planned, store, processes), { kind: 'follow', child: child() })
   dies(50)
-  assert.deepEqual(adoptionOf(planned, store, processes), { kind: 'follow', child: child({ started: 0 }) })
+  assert.deepEqual(adoptionOf(planned, store, processes), { kind: 'follow', child: child() })
+  const childless = record({ state: 'starting', child: null })
+  assert.deepEqual(adoptionOf(childless, store, processes), { kind: 'follow', child: child({ started: 0 }) })
 })
 
 test('a run’s shell is known by its output whatever links lead to it, moved or deleted, and nobody else is taken for it', () => {
@@ -119,7 +122,7 @@ test('a run’s shell is known by its output whatever links lead to it, moved or
 })
 
 test('a run whose daemon died before it could note the child is as old as its shell’s mark, so that its time limit holds', () => {
-  record({ child: null, state: 'starting', started_at: null })
+  record({ state: 'starting', started_at: null })
   const mark = join(store.directory(RUN), 'started')
   writeFileSync(mark, '50\n')
   utimesSync(mark, 1_000, 1_000)
@@ -157,7 +160,7 @@ test('a child that ends between the look and the adoption leads to an ended run 
   const surroundings = { store, processes, now: () => 99, outputLimit: 1e6, timeout: () => null }
   const run = new Run({ ...record(), child: child() }, surroundings, (event) => events.push(event))
   await run.follow()
-  assert.deepEqual(events, [{ kind: 'ended' }])
+  assert.deepEqual(events, [{ kind: 'ended', isNoted: true }])
   assert.deepEqual(
     [run.record.state, run.record.ended_at, run.record.exit],
     ['ended', 50_000, { kind: 'code', code: 1 }],

@@ -85,11 +85,10 @@ describe('the shell of a run', () => {
     assert.deepEqual(shellOf(RUN, store, processes), waiting.identity, 'also when somebody has deleted it')
   })
 
-  test('is not told its run when a link has been planted in the place of the output', async () => {
+  test('does nothing where a link has been planted in the place of the output', async () => {
     symlinkSync(join(dir, 'elsewhere'), fileOf('output'))
     const one = shell()
-    assert.throws(() => one.begin(RUN, ['hosting-task', '7']), { code: 'EEXIST' })
-    await gone(one)
+    assert.deepEqual(await one.begin(RUN, ['hosting-task', '7']), { kind: 'code', code: 125 })
     assert.equal(existsSync(join(dir, 'elsewhere')), false)
   })
 
@@ -124,6 +123,13 @@ describe('the shell of a run', () => {
     await gone(one)
     assert.deepEqual(store.readExit(RUN), { kind: 'code', code: 4 })
     assert.deepEqual(await told, { kind: 'signal', signal: 'PIPE' }, 'which nobody reads who has the note')
+  })
+
+  test('that has died since it was taken says so when it is told its run', async () => {
+    const one = shell()
+    process.kill(one.identity.pid, 'SIGKILL')
+    await waitFor(() => !existsSync(`/proc/${one.identity.pid}`), { what: 'Node to collect the dead shell' })
+    assert.deepEqual(await one.begin(RUN, ['hosting-task', '7']), { kind: 'unknown' })
   })
 
   test('leaves with the status that it could not note', async () => {
