@@ -17,6 +17,7 @@ import { Observation } from './observation.js'
 import { isQueueDrained } from './queue-drained.js'
 import { LeadershipLost, QueueLeader } from './queue-leader.js'
 import { requireHostmaster } from './require-hostmaster.js'
+import { RestCollection } from './rest-collection.js'
 import { RunPruner } from './run-pruner.js'
 import { SelfCheck } from './self-check.js'
 import { leaderState, snapshotFacts, snapshotOf, startingRuns } from './snapshot.js'
@@ -59,6 +60,7 @@ export class Daemon {
   readonly #control: ControlServer
   readonly #standbys: Standbys
   readonly #pruner: RunPruner
+  readonly #restCollection: RestCollection
   readonly #configuration: AppliedConfiguration
   readonly #heartbeat: Heartbeat
   readonly #selfCheck: SelfCheck
@@ -93,6 +95,7 @@ export class Daemon {
     const store = new RunStore(dir)
     this.#pruner = new RunPruner({ store, clock, logger: log.logger, limits: () => this.#parts.settings().state })
     this.#waker = new Waker(clock)
+    this.#restCollection = new RestCollection(clock)
     this.#standbys = new Standbys(dir, processes)
     const conditions = new Conditions(log.logger, () => clock.now())
     this.#configuration = new AppliedConfiguration(options.configuration, conditions, log.logger, clock)
@@ -361,6 +364,7 @@ export class Daemon {
         await this.#readHistory(connection)
         this.#parts.drushWatch.probeWhenDue()
         this.#pruner.pruneWhenDue()
+        this.#restCollection.look(this.#running() > 0)
         this.#observation.look()
         this.#observation.keep()
         const { pauses, settings } = this.#parts

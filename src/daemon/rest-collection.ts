@@ -1,0 +1,45 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import type { Clock } from './clock.js'
+
+/** How long there must have been no run before the collection, and from one to the next, in milliseconds. */
+const REST = 10_000
+
+/** The first frees what the runs have left, the second what has served to collect it. */
+const TIMES = 2
+
+/**
+ * Gives memory back when the work is done. V8 collects its garbage when much has been allocated, and a daemon that is
+ * idle again allocates little: what ten thousand tasks have left, 35 MB, would stay for hours. A collection takes 12 ms.
+ */
+export class RestCollection {
+  readonly #clock: Pick<Clock, 'monotonic'>
+  readonly #collect: () => void
+  #since = 0
+  #due = 0
+
+  constructor(clock: Pick<Clock, 'monotonic'>, collect: () => void = collectGarbage) {
+    this.#clock = clock
+    this.#collect = collect
+  }
+
+  /** To be called now and then. @param isBusy whether there is a run. */
+  look(isBusy: boolean): void {
+    const now = this.#clock.monotonic()
+    if (isBusy) {
+      this.#due = TIMES
+      this.#since = now
+    }
+    if (this.#due === 0 || now - this.#since < REST) return
+    this.#due -= 1
+    this.#since = now
+    this.#collect()
+  }
+}
+
+/** Node gives the function only to who asks for it at its start, or in this way. */
+function collectGarbage(): void {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  collect()
+}

@@ -1,0 +1,35 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { RestCollection } from '../../src/daemon/rest-collection.js'
+
+test('what runs have left is collected twice when there has been none for ten seconds, and not again before the next run', () => {
+  const time = { now: 0 }
+  const collections: number[] = []
+  const rest = new RestCollection({ monotonic: () => time.now }, () => collections.push(time.now))
+  const lookUntil = (end: number, isBusy: boolean) => {
+    for (; time.now < end; time.now += 500) rest.look(isBusy)
+  }
+  lookUntil(60_000, false)
+  assert.deepEqual(collections, [], 'nothing has run')
+  lookUntil(90_000, true)
+  assert.deepEqual(collections, [], 'not while something runs')
+  lookUntil(95_000, false)
+  lookUntil(96_000, true)
+  lookUntil(300_000, false)
+  assert.deepEqual(collections, [105_500, 115_500])
+  lookUntil(301_000, true)
+  lookUntil(400_000, false)
+  assert.equal(collections.length, 4)
+})
+
+test('it is V8 that collects', () => {
+  const time = { now: 0 }
+  const rest = new RestCollection({ monotonic: () => time.now })
+  const garbage = new WeakRef({ big: new Array(1000).fill(0) })
+  rest.look(true)
+  time.now = 10_000
+  return new Promise<void>((resolve) => setImmediate(resolve)).then(() => {
+    rest.look(false)
+    assert.equal(garbage.deref(), undefined)
+  })
+})
