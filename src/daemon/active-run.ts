@@ -6,7 +6,7 @@ import type { RunOutcome, RunRecord } from '../runner/run-record.js'
  *
  * - starting: record and claim are being made; no child yet.
  * - following: its session lives.
- * - ended: nothing of it lives; the database has to say how it went.
+ * - ended: nothing of it lives; the database has to say how it went. `makesRoom`: its slot need not wait for that.
  * - judging: drush never got to the task; drush is being asked whether it works at all.
  * - judged: the answer is there.
  * - decided: the outcome is known and has yet to be written down; `giveUp` is the message with which the task, still
@@ -15,20 +15,14 @@ import type { RunOutcome, RunRecord } from '../runner/run-record.js'
 export type ActiveRun =
   | { phase: 'starting'; record: RunRecord }
   | { phase: 'following'; record: RunRecord; run: Run }
-  | { phase: 'ended'; record: RunRecord; appeared: boolean }
+  | { phase: 'ended'; record: RunRecord; appeared: boolean; makesRoom: boolean }
   | { phase: 'judging'; record: RunRecord }
   | { phase: 'judged'; record: RunRecord; drushFault: string | undefined }
   | { phase: 'decided'; record: RunRecord; outcome: RunOutcome; giveUp?: string }
 
-/**
- * Whether there is no room for another run in its place. Where drush has exited with status 0, its end stands on disk in
- * its shell's note, and the database is sure to say what became of the task: the next one does not wait until that has
- * been read and written down. After any other end, what is read may forbid that anything starts.
- */
+/** Whether there is no room for another run in its place. */
 export function takesSlot(active: ActiveRun): boolean {
-  if (active.phase !== 'ended' || !active.appeared) return true
-  const { exit } = active.record
-  return exit?.kind !== 'code' || exit.code !== 0
+  return active.phase !== 'ended' || !active.makesRoom
 }
 
 /** The record as it is now: a followed run keeps its own. */

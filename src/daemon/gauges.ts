@@ -1,6 +1,6 @@
 import type { Gauges } from '../observe/metrics.js'
 import type { Reason } from '../scheduler/plan.js'
-import { recordOf } from './active-run.js'
+import { recordOf, takesSlot } from './active-run.js'
 import type { DaemonParts } from './daemon-parts.js'
 import { oldestOf } from './late-queue.js'
 import { reasonsOf } from './status-of.js'
@@ -49,7 +49,7 @@ export function gaugesOf(parts: DaemonParts, { leads, databaseUp, knowsQueue }: 
   }
   const oldest = oldestOf(tasks)
   return {
-    running: keeper.active.length,
+    running: keeper.active.filter(takesSlot).length,
     waiting,
     oldestWaiting: oldest ? Math.max(0, clock.now() / 1000 - oldest.changed) : 0,
     databaseUp,

@@ -130,10 +130,14 @@ export class QueueLeader {
    * @returns whether there is a run that could not be settled.
    */
   async #settle(): Promise<boolean> {
-    const { keeper, settler } = this.#parts
+    const { keeper, settler, outage } = this.#parts
+    const hasRoom = outage.state.kind === 'working' && keeper.active.some((active) => !takesSlot(active))
+    // Whatever keeps the next one from starting must not keep this one from being settled.
+    const start = hasRoom ? await Promise.allSettled([this.#start()]) : []
     try {
-      if (keeper.active.some((active) => !takesSlot(active))) await this.#start()
-      return await settler.settleEnded(this.#connection)
+      const isBlocked = await settler.settleEnded(this.#connection)
+      for (const result of start) if (result.status === 'rejected') throw result.reason
+      return isBlocked
     } finally {
       this.#announce()
     }

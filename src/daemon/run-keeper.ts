@@ -123,8 +123,11 @@ export class RunKeeper {
   /** Takes a planned run back of which no claim and no child exists. */
   withdraw(record: RunRecord): void {
     this.#active.delete(record.run)
-    this.#options.store.remove(record.run)
-    this.#releaseShell(record.run)
+    try {
+      this.#options.store.remove(record.run)
+    } finally {
+      this.#releaseShell(record.run)
+    }
   }
 
   /**
@@ -138,7 +141,7 @@ export class RunKeeper {
     } catch {
       // The directory is gone: another daemon has adopted the run and taken it back. Without it no child can start either.
     }
-    this.#active.set(record.run, { phase: 'ended', record, appeared: false })
+    this.#active.set(record.run, { phase: 'ended', record, appeared: false, makesRoom: false })
   }
 
   /**
@@ -246,6 +249,8 @@ export class RunKeeper {
   set settling(isSettling: boolean) {
     this.#isSettling = isSettling
     if (isSettling) return
+    // Who does not lead starts nothing.
+    this.#pool.dismiss()
     for (const active of this.#active.values())
       if (active.phase === 'ended' && active.appeared) this.#noteEnd(active.record)
   }
@@ -316,13 +321,15 @@ export class RunKeeper {
         break
       }
       case 'never appeared':
-        this.#active.set(record.run, { phase: 'ended', record, appeared: false })
+        this.#active.set(record.run, { phase: 'ended', record, appeared: false, makesRoom: false })
         break
       case 'ended': {
         const { store, clock } = this.#options
         const exit: RunExit = store.readExit(record.run) ?? record.exit ?? { kind: 'unknown' }
-        const ended = { ...record, exit, ended_at: record.ended_at ?? store.exitNotedAt(record.run) ?? clock.now() }
-        this.#active.set(record.run, { phase: 'ended', record: ended, appeared: true })
+        const started_at = record.started_at ?? store.readStarted(record.run)?.at ?? record.planned_at
+        const ended_at = record.ended_at ?? store.exitNotedAt(record.run) ?? clock.now()
+        const ended: RunRecord = { ...record, state: 'ended', exit, started_at, ended_at }
+        this.#active.set(record.run, { phase: 'ended', record: ended, appeared: true, makesRoom: false })
       }
     }
   }
@@ -338,7 +345,8 @@ export class RunKeeper {
     run.follow().catch((error: unknown) => {
       // Following reads /proc and small files; should that ever fail, the run must not hold its slot unseen.
       logger.error({ err: error, run: record.run }, 'run can no longer be followed; it is settled from its evidence')
-      this.#active.set(record.run, { phase: 'ended', record: run.record, appeared: true })
+      this.#dismissShell(record.run)
+      this.#active.set(record.run, { phase: 'ended', record: run.record, appeared: true, makesRoom: false })
       changed()
     })
   }
@@ -361,15 +369,31 @@ export class RunKeeper {
         logger.warn({ nid, run: name, pids: event.pids }, 'run does not end when asked to; it is killed')
         break
       case 'ended':
-        if (!this.#isSettling || !event.isNoted) this.#noteEnd(run.record)
-        this.#active.set(name, { phase: 'ended', record: run.record, appeared: true })
-        // What the run has left in its session, the next one there would have to answer for.
-        if (!run.leavesNothing || run.record.exit?.kind !== 'code') this.#dismissShell(name)
+        this.#ended(run, event.isNoted)
         break
       case 'taken over':
         this.forget(run.record)
         break
     }
     changed()
+  }
+
+  /**
+   * Where drush has exited with status 0, its end stands on disk in its shell's note, and the database is sure to say what
+   * became of the task: the next one does not wait until that has been read and written down. After any other end, what is
+   * read may forbid that anything starts.
+   */
+  #ended(run: Run, isNoted: boolean): void {
+    const { record, leavesNothing } = run
+    if (!this.#isSettling || !isNoted) this.#noteEnd(record)
+    const makesRoom = isNoted && record.exit?.kind === 'code' && record.exit.code === 0
+    this.#active.set(record.run, { phase: 'ended', record, appeared: true, makesRoom })
+    // What the run has left in its session, the next one there would have to answer for.
+    if (!leavesNothing || record.exit?.kind !== 'code') this.#dismissShell(record.run)
+  }
+
+  /** The run resists its settling: until that has been done its slot is taken after all. */
+  retain(active: ActiveRun & { phase: 'ended' }): void {
+    this.#active.set(active.record.run, { ...active, makesRoom: false })
   }
 }

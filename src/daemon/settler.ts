@@ -7,8 +7,9 @@ import type { DrushHealth } from '../runner/drush-probe.js'
 import type { ProcessTable } from '../runner/process-table.js'
 import { machineFaultIn, readOutputEnd, refusalIn } from '../runner/run-output.js'
 import type { RunOutcome, RunRecord } from '../runner/run-record.js'
+import { UNWRITTEN } from '../runner/run-shell.js'
 import { OwnershipLost, type RunStore } from '../runner/run-store.js'
-import type { ActiveRun } from './active-run.js'
+import { recordOf, type ActiveRun } from './active-run.js'
 import { MAX_ATTEMPTS, type Attempts } from './attempts.js'
 import type { Clock } from './clock.js'
 import { endDiskFault, isDiskFault, tellDiskFault } from './disk-fault.js'
@@ -22,7 +23,7 @@ import { describeExit, settlementOf, type Settlement } from './settlement.js'
 /** drush prints its refusal last; nobody needs more of the output than this to find it. */
 const REFUSAL_BYTES = 65_536
 
-const UNNOTED = 'the shell of a run could not note its start; is the disk of the state directory full?'
+const NOT_WRITTEN = 'the shell of a run could not write its files; is the disk of the state directory full?'
 
 export interface SettlerOptions {
   keeper: RunKeeper
@@ -87,11 +88,14 @@ export class Settler {
         await this.#advance(connection, active)
       } catch (error) {
         if (error instanceof OwnershipLost) keeper.forget(active.record)
-        else if (isDiskFault(error)) tellDiskFault(conditions, error)
-        else throw error
+        else if (isDiskFault(error)) {
+          tellDiskFault(conditions, error)
+          if (active.phase === 'ended') keeper.retain(active)
+        } else throw error
       }
     }
-    return before.some((active) => active.phase === 'ended' && keeper.active.includes(active))
+    const settled = new Set(before.filter(({ phase }) => phase === 'ended').map((active) => recordOf(active).run))
+    return keeper.active.some((active) => active.phase === 'ended' && settled.has(active.record.run))
   }
 
   /** Resolves when no claim of a settled run is left that this daemon has made. @throws DatabaseError */
@@ -155,11 +159,11 @@ export class Settler {
     if (age > clock.monotonic() - this.#servedSince) {
       return this.#advance(connection, keeper.decide(record, 'outage'))
     }
-    // The run's shell notes its pid before it runs drush, and leaves with 125 where it cannot: a full disk, as a rule, which
+    // The run's shell notes its pid before it runs drush, and leaves where it cannot: a full disk, as a rule, which
     // would be as full at once again. Without that status the mark was a daemon's fence, and nothing is amiss.
     if (!store.readStarted(record.run)?.pid) {
-      const isUnnoted = record.exit?.kind === 'code' && record.exit.code === 125
-      return this.#advance(connection, isUnnoted ? this.#judge(record, UNNOTED) : keeper.decide(record, 'outage'))
+      const isUnnoted = record.exit?.kind === 'code' && record.exit.code === UNWRITTEN
+      return this.#advance(connection, isUnnoted ? this.#judge(record, NOT_WRITTEN) : keeper.decide(record, 'outage'))
     }
     // Load and database may be well again when drush is asked. A task that gives this reason twice in a row is not
     // believed: one that always did would stop the queue for good.

@@ -18,8 +18,11 @@ export type Adoption = { kind: 'follow'; child: ProcessIdentity } | { kind: 'nev
 
 export function adoptionOf(record: RunLife, store: Folders, processes: ProcessTable): Adoption {
   if (record.state === 'ended') return appeared(record, store) ? { kind: 'ended' } : { kind: 'never appeared' }
-  if (record.owner.boot !== processes.boot)
-    return appeared(record, store) ? { kind: 'ended' } : { kind: 'never appeared' }
+  if (record.owner.boot !== processes.boot) {
+    // Of what the shell wrote, a crash of the machine may have left the bare file.
+    const isBegun = appeared(record, store) || store.readStarted(record.run) !== undefined
+    return isBegun ? { kind: 'ended' } : { kind: 'never appeared' }
+  }
   if (record.child && record.state !== 'starting') return { kind: 'follow', child: record.child }
   // Its daemon died before it had told the shell which run is its own, or before it had noted so.
   if (store.fence(record.run)) return { kind: 'never appeared' }

@@ -6,8 +6,8 @@ import { z } from 'zod'
  *     planned ──record──▶ starting ──claimed, child alive──▶ running ──session empty──▶ ended ──status checked──▶ settled
  *                                                               └─ main process gone, others live: orphaned ─┘
  *
- * - starting: the record is on disk; the claim may or may not have been inserted, the child may or may not exist.
- * - running: drush's main process lives.
+ * - starting: the record is on disk; the claim may or may not have been inserted, the child may or may not have been told.
+ * - running: drush's main process lives. What lasts less than a second is never noted as this.
  * - orphaned: the main process is gone, drush or provision processes of its session go on; slot and locks are held.
  * - ended: nothing of the session is left; the task's row has yet to be looked at.
  * - settled: the outcome is known and final; the record is history.

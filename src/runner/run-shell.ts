@@ -10,7 +10,7 @@ import { exitOfShellStatus } from './run-store.js'
  * last: whatever breaks off before that, a daemon that was killed for one, is none. There it tells in turn how drush ended,
  * and waits for the next run; with the daemon's end of it closed, it leaves.
  *
- * Making `started` comes before all else and fails when the file exists (noclobber): a daemon that decided that this run
+ * Making `started` comes before drush and fails when the file exists (noclobber): a daemon that decided that this run
  * never came to be made it (`RunStore.fence`), and then drush must not be started any more. Whose shell it is can be
  * told from outside by its output, which it opens before that (`shellOf`).
  * A signal to the whole group reaches the shell too; its empty traps keep it alive to note what became of drush
@@ -40,6 +40,9 @@ done`
 
 /** What it is called in the list of processes. */
 export const SHELL_NAME = 'skynet-run'
+
+/** What it leaves with, without having run drush, where it cannot write its files: the disk is full, or a fence is up. */
+export const UNWRITTEN = 125
 
 export interface DrushCommand {
   /** Program, searched in PATH, and what comes before the alias. */

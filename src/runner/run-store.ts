@@ -40,8 +40,8 @@ export interface UnreadableRecord {
  * reads what it has to adopt and not what has been. Such a folder holds
  *
  * - `record.json`, written beside and renamed;
- * - `output`, which the child itself appends to;
- * - `started`, made by the run's shell before anything else, holding its pid (see run-shell.ts);
+ * - `output`, which the run's shell makes, and the child itself appends to;
+ * - `started`, made by the run's shell before it runs drush, holding its pid (see run-shell.ts);
  * - `exit`, the exit status, written by the run's shell.
  *
  * Nothing is synced to the disk's platter: what must survive a crash of ours does, and after a crash of the machine

@@ -1,5 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises'
-import type { ProcessIdentity, ProcessTable } from './process-table.js'
+import type { Process, ProcessIdentity, ProcessTable } from './process-table.js'
 import type { Cancellation, RunExit, RunLife, RunRecord } from './run-record.js'
 import { OwnershipLost, type RunStoreOf } from './run-store.js'
 import { trimOutput } from './run-output.js'
@@ -91,7 +91,7 @@ export class Run<R extends RunLife = RunRecord> {
       this.#end()
       const state = sessionState(processes, this.child, this.#hasExited())
       // What is being ended goes as a whole, also what would otherwise not count as work on the task.
-      const isLeft = this.#killAt !== undefined && this.#tree.alive().length > 0
+      const isLeft = this.#killAt !== undefined && this.#left().length > 0
       if (state.kind === 'empty' && !isLeft) {
         this.#leavesNothing = state.isBare
         break
@@ -135,6 +135,12 @@ export class Run<R extends RunLife = RunRecord> {
   #hasExited(): boolean {
     if (this.#exit || this.#shell) return this.#exit !== undefined
     return this.#surroundings.store.readExit(this.record.run) !== undefined
+  }
+
+  /** Who is alive of it, but for a shell that has noted drush's end: a frozen daemon may have it wait for another run. */
+  #left(): Process[] {
+    const alive = this.#tree.alive()
+    return this.#hasExited() ? alive.filter(({ pid }) => pid !== this.child.pid) : alive
   }
 
   /** An adopted run may have ended long before anybody looked: when, its shell's note says. */
@@ -199,7 +205,7 @@ export class Run<R extends RunLife = RunRecord> {
     // Cancelling what had timed out may shorten its grace; a clock that was set back does not prolong it.
     this.#killAt = Math.min(this.#killAt, now + grace)
     // Looked at each time, so that what leaves the session in the meantime is known.
-    const alive = this.#tree.alive()
+    const alive = this.#left()
     if (now < this.#killAt || alive.length === 0) return
     if (!this.#isKilled) this.#listener({ kind: 'killed', pids: alive.map(({ pid }) => pid) })
     this.#isKilled = true

@@ -88,6 +88,8 @@ test('a run of an earlier boot has ended, or never was', () => {
   assert.deepEqual(adoptionOf(planned, store, processes), { kind: 'never appeared' })
   writeFileSync(join(store.directory(RUN), 'started'), '50\n')
   assert.deepEqual(adoptionOf(planned, store, processes), { kind: 'ended' })
+  writeFileSync(join(store.directory(RUN), 'started'), '')
+  assert.deepEqual(adoptionOf(planned, store, processes), { kind: 'ended' }, 'though the crash has emptied the note')
 })
 
 test('a run whose shell was never told of it never appeared once its fence is up, though the shell lives', () => {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, test } from 'node:test'
@@ -99,6 +99,22 @@ describe('a scheduled run', () => {
     assert.deepEqual([record.outcome, record.exit], ['error', { kind: 'code', code: 4 }])
     assert.equal(readFileSync(store.settledOutputFile(record.run), 'utf8'), '2 @hostmaster nightly\n')
     assert.equal(runs.isBusy('nightly'), false)
+  })
+
+  test('whose shell cannot write its files is due still', async () => {
+    const runs = daemon({ script: 'exit 0' })
+    const elsewhere = join(folder, 'elsewhere')
+    writeFileSync(elsewhere, '')
+    const create = store.createIfFirst.bind(store)
+    store.createIfFirst = (record) => {
+      const isFirst = create(record)
+      symlinkSync(elsewhere, store.outputFile(record.run))
+      return isFirst
+    }
+    assert.equal(runs.start('nightly', DUE), 'started')
+    const record = await settled()
+    assert.deepEqual([record.outcome, record.exit], ['outage', { kind: 'code', code: 125 }])
+    assert.equal(record.answered_until, DUE - 1)
   })
 
   test('is had by one of two daemons that both take themselves for the leader', async () => {

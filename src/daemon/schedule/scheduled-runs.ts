@@ -7,7 +7,7 @@ import { Run, type RunEvent, type StartedShell } from '../../runner/run.js'
 import { machineFaultIn, readOutputEnd } from '../../runner/run-output.js'
 import type { RunExit } from '../../runner/run-record.js'
 import { OwnershipLost, isReadable, type UnreadableRecord } from '../../runner/run-store.js'
-import { RunShell, type ChildSurroundings, type DrushCommand } from '../../runner/run-shell.js'
+import { RunShell, UNWRITTEN, type ChildSurroundings, type DrushCommand } from '../../runner/run-shell.js'
 import type { Clock } from '../clock.js'
 import { endDiskFault, tellDiskFault } from '../disk-fault.js'
 import {
@@ -286,7 +286,9 @@ export class ScheduledRuns {
   #drushFault({ run, exit }: ScheduledRun): string | undefined {
     const { store, settings } = this.#options
     const before = store.readHistory(run)
-    if (exit?.kind !== 'code' || (isReadable(before) && before.outcome === 'outage')) return undefined
+    if (exit?.kind !== 'code') return undefined
+    if (exit.code === UNWRITTEN && !store.readStarted(run)?.pid) return 'the shell of a run could not write its files'
+    if (isReadable(before) && before.outcome === 'outage') return undefined
     if (NO_DRUSH.has(exit.code)) return `${settings().drush.command} could not be executed (exit status ${exit.code})`
     if (exit.code !== 1) return undefined
     const lines = readOutputEnd(store.outputFile(run), FAULT_BYTES).split('\n')
