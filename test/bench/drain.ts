@@ -10,7 +10,10 @@ import { daemonPhp, eachSecond, floor } from './peers.js'
 /** What each task does at least, as drush's work. */
 const TASK_MS = 50
 
-/** How fast a queue is drained, in pairs with the floor, so that a busy machine is as busy for both. */
+/**
+ * How fast a queue is drained, in pairs with the floor, so that a busy machine is as busy for both. The daemon is one that
+ * has been at work before: V8 has compiled by then what runs often. While the floor is measured it is frozen.
+ */
 export async function measureDrains(bench: Bench, effort: Effort): Promise<Figure[]> {
   const serial = await pairs(bench, { count: effort.serialTasks, slots: 1, pairs: effort.pairs })
   const parallel = await pairs(bench, { count: effort.parallelTasks, slots: 4, pairs: effort.pairs })
@@ -30,6 +33,8 @@ export async function measureDrains(bench: Bench, effort: Effort): Promise<Figur
   const php = await drain(bench, effort.phpTasks, (_nids, isDone) => daemonPhp(bench.sandbox, isDone))
   return [
     ...figures,
+    seen('the same serial drain by a daemon that has just started', serial.cold / quantile(serial.floors), '', 'once'),
+    seen('the same 4 slots by a daemon that has just started', parallel.cold / quantile(parallel.floors), '', 'once'),
     seen('each-second: serial drain ÷ floor', second / effort.serialTasks / perTask, '', 'once'),
     seen('daemon-php: serial drain ÷ floor', php / effort.phpTasks / perTask, '', `${effort.phpTasks} tasks, once`),
   ]
@@ -40,6 +45,8 @@ interface Pairs {
   floors: number[]
   /** Milliseconds of the daemon's processor a task. */
   cpu: number[]
+  /** Milliseconds that the daemon's first drain took, right after its start. */
+  cold: number
 }
 
 function noteOf({ ratios, floors, cpu }: Pairs): string {
@@ -53,19 +60,27 @@ async function pairs(
 ): Promise<Pairs> {
   const { sandbox } = bench
   configureBench(sandbox, { concurrent_tasks: slots, poll_interval: '500ms' })
-  const result: Pairs = { ratios: [], floors: [], cpu: [] }
+  const daemon = await awakeLeader(sandbox)
+  const withDaemon = () => drain(bench, count, () => wake(sandbox.home))
+  const withFloor = async () => {
+    process.kill(daemon.pid, 'SIGSTOP')
+    try {
+      return await drain(bench, count, (nids) => floor(sandbox, nids, slots))
+    } finally {
+      process.kill(daemon.pid, 'SIGCONT')
+    }
+  }
+  const result: Pairs = { ratios: [], floors: [], cpu: [], cold: await withDaemon() }
   for (let pair = 0; pair < pairs; pair++) {
-    const withFloor = () => drain(bench, count, (nids) => floor(sandbox, nids, slots))
     const early = pair % 2 === 0 ? await withFloor() : undefined
-    const daemon = await awakeLeader(sandbox)
     const before = cpuMs(daemon.pid)
-    const ms = await drain(bench, count, () => wake(sandbox.home))
+    const ms = await withDaemon()
     result.cpu.push((cpuMs(daemon.pid) - before) / count)
-    await stopDaemon(daemon)
     const best = early ?? (await withFloor())
     result.ratios.push(ms / best)
     result.floors.push(best)
   }
+  await stopDaemon(daemon)
   return result
 }
 

@@ -11,6 +11,8 @@ export interface Effort {
   /** Before the daemon counts as idle: the history has been read, and V8 collects after eight seconds what a start leaves. */
   restSeconds: number
   idleSeconds: number
+  /** Until a daemon without a run has collected its garbage twice: it looks every ten seconds. */
+  collectionSeconds: number
   historyTasks: number
   longRunTasks: number
   waitingTasks: number
@@ -31,10 +33,11 @@ export const FULL: Effort = {
   phpTasks: 8,
   restSeconds: 15,
   idleSeconds: 60,
+  collectionSeconds: 35,
   historyTasks: 1_000_000,
   longRunTasks: 10_000,
   waitingTasks: 10_000,
-  waitingSeconds: 20,
+  waitingSeconds: 60,
   verbRuns: 21,
   starts: 11,
   kills: 50,
@@ -51,6 +54,7 @@ export const QUICK: Effort = {
   phpTasks: 0,
   restSeconds: 3,
   idleSeconds: 6,
+  collectionSeconds: 0,
   historyTasks: 20_000,
   longRunTasks: 500,
   waitingTasks: 2_000,
