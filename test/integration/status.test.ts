@@ -95,7 +95,10 @@ describe('skynet status', () => {
       assert.match(text, new RegExp(`^ {2}2 {2}for a free slot: ${others[0]} verify s1-\\S+`, 'm'))
       assert.match(
         text,
-        new RegExp(`^ {2}${failed} {2}clone {2}s1-\\S+ +\\d+ s ago {2}The sandbox told this task t(?:…|o…|o fail)$`, 'm'),
+        new RegExp(
+          `^ {2}${failed} {2}clone {2}s1-\\S+ +\\d+ s ago {2}The sandbox told this task t(?:…|o…|o fail)$`,
+          'm',
+        ),
       )
       assert.deepEqual(
         text.split('\n').filter((line) => line.length > columns),
