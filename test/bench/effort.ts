@@ -11,7 +11,7 @@ export interface Effort {
   /** Before the daemon counts as idle: the history has been read, and V8 collects after eight seconds what a start leaves. */
   restSeconds: number
   idleSeconds: number
-  /** Until a daemon without a run has collected its garbage twice: it looks every ten seconds. */
+  /** Until a daemon without a run has collected its garbage for the last time: four times, ten seconds apart, and this one looks every ten seconds. */
   collectionSeconds: number
   historyTasks: number
   longRunTasks: number
@@ -33,7 +33,7 @@ export const FULL: Effort = {
   phpTasks: 8,
   restSeconds: 15,
   idleSeconds: 60,
-  collectionSeconds: 35,
+  collectionSeconds: 55,
   historyTasks: 1_000_000,
   longRunTasks: 10_000,
   waitingTasks: 10_000,
