@@ -15,19 +15,19 @@ import { databaseAnswers } from './database-answers.js'
 import { Heartbeat, type HeartbeatState, type HeartbeatView } from './heartbeat.js'
 import { Observation } from './observation.js'
 import { isQueueDrained } from './queue-drained.js'
-import { LeadershipLost, QueueLeader } from './queue-leader.js'
+import { ConfigurationChanged, Lead } from './lead.js'
+import { LeadershipLost } from './leadership-lost.js'
 import { requireHostmaster } from './require-hostmaster.js'
 import { RestCollection } from './rest-collection.js'
 import { RunPruner } from './run-pruner.js'
 import { SelfCheck } from './self-check.js'
-import { leaderState, snapshotFacts, snapshotOf, startingRuns } from './snapshot.js'
+import { snapshotFacts, snapshotOf, startingRuns } from './snapshot.js'
 import { Standbys } from './standbys.js'
 import { someoneListens } from './socket-file.js'
 import { StuckDaemon } from './stuck-daemon.js'
 import { statusOf } from './status-of.js'
 import type { Role, Status } from './status.js'
 import { unusableDatabase } from './unusable-database.js'
-import { WakeSocket } from './wake-socket.js'
 import { Waker } from './waker.js'
 
 /** How long a standby waits at the server for the lock, in seconds; it is granted the moment the leader is gone. */
@@ -35,9 +35,6 @@ const CONTEND_SECONDS = 5
 
 /** How long leaving waits for the database, in milliseconds. */
 const LEAVE_GRACE = 1_000
-
-/** Another database, or another way to it, is to be used from now on. */
-class ConfigurationChanged extends Error {}
 
 /** How the daemon was asked to leave: `leave` at once, its children go on; `finish` when the last of them has ended. */
 type Stopping = 'no' | 'finish' | 'leave'
@@ -66,7 +63,6 @@ export class Daemon {
   readonly #selfCheck: SelfCheck
   readonly #observation: Observation
   readonly #startedAt: number
-  #wake: WakeSocket | undefined
   #role: Role = 'starting'
   #stopping: Stopping = 'no'
   #stopped: Promise<void> | undefined
@@ -77,7 +73,7 @@ export class Daemon {
   #lock: LeaderLock | undefined
   #connection: DatabaseConnection | undefined
   #connectedSince: number | null = null
-  #leader: QueueLeader | undefined
+  #lead: Lead | undefined
   #lastError: { at: number; message: string } | null = null
   #isReady = false
   #hasLeft = false
@@ -101,7 +97,7 @@ export class Daemon {
     this.#configuration = new AppliedConfiguration(options.configuration, conditions, log.logger, clock)
     this.#parts = assembleParts(options, self, store, this.#configuration, conditions, {
       changed: () => this.#waker.wake(),
-      ending: () => this.#leader?.expectEnd(),
+      ending: () => this.#lead?.expectEnd(),
       draining: () => this.#stopping !== 'no',
       polled: () => this.#isServed(),
       tell: (event) => this.#observation.tell(event),
@@ -181,7 +177,7 @@ export class Daemon {
   reload(): void {
     this.#options.log.reopen()
     this.#configuration.reread()
-    this.#leader?.pollNow()
+    this.#lead?.pollNow()
     this.#waker.wake()
   }
 
@@ -242,7 +238,7 @@ export class Daemon {
     this.#selfCheck.stop()
     this.#observation.stop()
     this.#control.stop()
-    this.#wake?.stop()
+    this.#lead?.stop()
     this.#standbys.stop()
     const running = this.#running()
     keeper.releaseAll()
@@ -281,11 +277,11 @@ export class Daemon {
           logger.info({ database: address.db }, 'leading')
           this.#observation.leads(true, null)
           await this.#heartbeat.endStandby(this.#connection)
-          await this.#lead(this.#connection, this.#lock)
+          await this.#leads(this.#connection, this.#lock)
         }
       }
     } finally {
-      this.#leader = undefined
+      this.#lead = undefined
       this.#connectedSince = null
       const [lock, connection] = [this.#lock, this.#connection]
       this.#lock = undefined
@@ -345,61 +341,25 @@ export class Daemon {
     return false
   }
 
-  async #lead(connection: DatabaseConnection, lock: LeaderLock): Promise<void> {
-    const { conditions } = this.#parts
+  async #leads(connection: DatabaseConnection, lock: LeaderLock): Promise<void> {
     this.#role = 'leader'
     this.#standbys.stop()
-    const leader = new QueueLeader(this.#parts, connection, lock)
-    this.#leader = leader
     await this.#listen(true)
-    await leader.takeOver()
-    this.#tellReady('leader')
-    await this.#startWakeSocket()
-    try {
-      while (this.#stopping !== 'leave') {
-        const wait = await leader.turn()
-        conditions.end('fault', 'the fault has gone')
-        if (this.#isLeaving()) break
-        await this.#tellDrupal(connection)
-        await this.#readHistory(connection)
-        this.#parts.drushWatch.probeWhenDue()
+    this.#lead = new Lead(connection, lock, {
+      parts: this.#parts,
+      waker: this.#waker,
+      configuration: this.#configuration,
+      heartbeat: this.#heartbeat,
+      observation: this.#observation,
+      chores: () => {
         this.#pruner.pruneWhenDue()
         this.#restCollection.look(this.#running() > 0)
-        this.#observation.look()
-        this.#observation.keep()
-        const { pauses, settings } = this.#parts
-        await this.#waker.wait(Math.min(wait, settings().queue.poll_interval, pauses.untilNextEnd()))
-        if ((await this.#configuration.look()) === 'reconnect') throw new ConfigurationChanged()
-      }
-      await leader.leave()
-      // Who leaves its runs behind comes back, as a rule: then cron is to keep away from the queue for a while.
-      const isDone = this.#stopping !== 'leave'
-      await this.#heartbeat.farewell(connection, this.#view(isDone ? 'stopped' : 'stopping'))
-    } catch (error) {
-      if (error instanceof LeadershipLost) {
-        const reason = error.message
-        conditions.begin('leadership', 'warn', 'leadership lost; contending again', { reason })
-        this.#observation.leads(false, reason)
-      }
-      throw error
-    } finally {
-      this.#parts.keeper.settling = false
-      this.#wake?.stop()
-      this.#wake = undefined
-    }
-  }
-
-  async #tellDrupal(connection: DatabaseConnection): Promise<void> {
-    const state = leaderState(this.#parts)
-    await this.#heartbeat.beat(connection, this.#view(state))
-    if (state === 'leader') await this.#heartbeat.noteRun(connection)
-  }
-
-  /** A little of it at a time: nobody waits for what the past says. */
-  async #readHistory(connection: DatabaseConnection): Promise<void> {
-    const { durations, failures, reader, clock } = this.#parts
-    await durations.step(connection, reader.mirror.mark, clock.monotonic())
-    await failures.step(connection)
+      },
+      ready: () => this.#tellReady('leader'),
+      view: (state) => this.#view(state),
+      leaving: () => (this.#stopping === 'leave' ? 'at once' : this.#isDrained() ? 'drained' : 'no'),
+    })
+    await this.#lead.run()
   }
 
   #view(state: HeartbeatState): HeartbeatView {
@@ -428,20 +388,6 @@ export class Daemon {
     if (this.#stopping === 'finish') return true
     if (!this.#options.once || !reader.complete || this.#role !== 'leader') return false
     return isQueueDrained(this.#parts)
-  }
-
-  async #startWakeSocket(): Promise<void> {
-    const { settings, logger } = this.#parts
-    this.#wake = new WakeSocket(settings().wake.socket, this.#parts.clock, () => {
-      this.#leader?.pollNow()
-      this.#waker.wake()
-    })
-    try {
-      await this.#wake.start()
-    } catch (error) {
-      this.#wake = undefined
-      logger.warn({ err: error }, 'wake socket cannot be made; new tasks are found by polling alone')
-    }
   }
 
   #noteFault(error: unknown): void {

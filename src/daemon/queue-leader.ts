@@ -1,26 +1,24 @@
-import { DatabaseError, type DatabaseConnection } from '../hostmaster/connection.js'
+import type { DatabaseConnection } from '../hostmaster/connection.js'
 import type { LeaderLock } from '../hostmaster/leader-lock.js'
 import type { QueuePoll } from '../hostmaster/queue-poll.js'
-import { deleteClaim, insertClaim, readClaim, readClaims } from '../hostmaster/run-queries.js'
-import { readTask } from '../hostmaster/task-queries.js'
+import { deleteClaim, readClaims } from '../hostmaster/run-queries.js'
 import { isPhpTrue } from '../hostmaster/php-value.js'
-import { printable } from '../observe/printable.js'
-import { startNow, type PlannedTask } from '../scheduler/plan.js'
+import { startNow } from '../scheduler/plan.js'
 import { taskOfRunName, type RunRecord } from '../runner/run-record.js'
-import { NoProcess } from '../runner/run-shell.js'
-import { OwnershipLost, isReadable } from '../runner/run-store.js'
+import { isReadable } from '../runner/run-store.js'
 import { RECALL } from './attempts.js'
 import { takesSlot } from './active-run.js'
 import { carryOutCancellations } from './cancellation.js'
 import type { DaemonParts } from './daemon-parts.js'
-import { endDiskFault, tellDiskFault } from './disk-fault.js'
+import { tellDiskFault } from './disk-fault.js'
 import { firstStartReason } from './first-start.js'
-import { eventTask } from './event-task.js'
 import { ForeignLook } from './foreign-look.js'
+import { LeadershipLost } from './leadership-lost.js'
 import type { LockRowState } from './lock-row-keeper.js'
 import { WHOLE_QUEUE, isWholeQueue } from './pause.js'
 import { planInput, runningTasks } from './plan-input.js'
-import { claimValue, ownRun } from './run-claim.js'
+import { ownRun } from './run-claim.js'
+import { RunStarter } from './run-starter.js'
 
 /** A leader whose last successful write is older than this starts nothing and contends again, in milliseconds. */
 const WRITE_AGE = 60_000
@@ -31,16 +29,10 @@ const PING_INTERVAL = 10_000
 /** A lock row that no poll has renewed for this long is renewed without one, in milliseconds: polls may be rare. */
 const RENEW_INTERVAL = 45_000
 
-/** Times that a claim is sent again after a deadlock or lock wait time-out, before the turn is given up. */
-const CLAIM_TRIES = 5
-
-/** We do not lead any more; contend again. */
-export class LeadershipLost extends Error {}
-
 /**
  * What a daemon does while it leads, turn after turn: poll when it is due, keep the lock row, settle what has ended,
- * start what may start; and before it settles, start what needs not wait for that (`takesSlot`). It learns of the loss of its leadership from the poll, and at the latest from a claim that is
- * not granted.
+ * start what may start; and before it settles, start what needs not wait for that (`takesSlot`). It learns of the loss
+ * of its leadership from the poll, and at the latest from a claim that is not granted.
  */
 export class QueueLeader {
   readonly #parts: DaemonParts
@@ -50,9 +42,8 @@ export class QueueLeader {
   #polledAt = Number.NEGATIVE_INFINITY
   #pingedAt: number
   readonly #foreignLook: ForeignLook
+  readonly #starter: RunStarter
   #urgentInARow = 0
-  /** Starts that have yet to be told of: the log has them behind the ends that made room for them. */
-  readonly #announcements: (() => void)[] = []
 
   constructor(parts: DaemonParts, connection: DatabaseConnection, lock: LeaderLock) {
     this.#parts = parts
@@ -60,6 +51,7 @@ export class QueueLeader {
     this.#lock = lock
     this.#pingedAt = parts.clock.monotonic()
     this.#foreignLook = new ForeignLook(parts, connection)
+    this.#starter = new RunStarter(parts, connection, lock, () => this.pollNow())
   }
 
   /** Makes the next turn poll, whatever the interval. */
@@ -117,7 +109,7 @@ export class QueueLeader {
       await settler.claimsRemoved()
       return Math.min(interval, 250)
     }
-    const start = await this.#start().finally(() => this.#announce())
+    const start = await this.#start().finally(() => this.#starter.announce())
     await settler.claimsRemoved()
     if (start === 'plan anew') return 0
     if (!this.#parts.draining()) keeper.prepare()
@@ -139,12 +131,8 @@ export class QueueLeader {
       for (const result of start) if (result.status === 'rejected') throw result.reason
       return isBlocked
     } finally {
-      this.#announce()
+      this.#starter.announce()
     }
-  }
-
-  #announce(): void {
-    for (const announce of this.#announcements.splice(0)) announce()
   }
 
   /** Gives Drupal's lock row back, unless runs go on: then it expires by itself. */
@@ -258,113 +246,12 @@ export class QueueLeader {
     const input = { ...planInput(this.#parts, known), urgentInARow: this.#urgentInARow }
     let result: 'done' | 'plan anew' = 'done'
     for (const planned of startNow(input)) {
-      const start = await this.#startOne(planned)
+      const start = await this.#starter.start(planned)
       if (start === 'stop') return 'done'
       if (start === 'not ours') result = 'plan anew'
       else this.#urgentInARow = planned.urgent ? this.#urgentInARow + 1 : 0
     }
     return result
-  }
-
-  /** @returns `stop` when nothing else is to be started now either. */
-  async #startOne({ task, footprint }: PlannedTask): Promise<'started' | 'not ours' | 'stop'> {
-    const { reader, keeper, origin, logger, conditions, outage, clock, tell } = this.#parts
-    const row = reader.mirror.waiting.get(task.nid)
-    if (!row) return 'not ours'
-    let record
-    try {
-      record = keeper.plan(row, { ...footprint, locks: [...footprint.locks], webServers: [...footprint.webServers] })
-      endDiskFault(conditions)
-    } catch (error) {
-      if (error instanceof NoProcess) {
-        logger.error({ err: error, nid: row.nid }, 'no process could be made for a run')
-        outage.stillOut(`no process could be made: ${error.message}`)
-      } else tellDiskFault(conditions, error)
-      return 'stop'
-    }
-    const claim = { vid: record.vid, value: claimValue(origin, record.run) }
-    let claimed: boolean
-    try {
-      claimed = await this.#claim(claim)
-    } catch (error) {
-      if (error instanceof DatabaseError && error.fault.kind === 'duplicate') {
-        keeper.withdraw(record)
-        await this.#afterDuplicate(record)
-        return 'not ours'
-      }
-      // Whether the claim reached the database is unknown: whoever settles the run removes it.
-      keeper.giveUp(record)
-      throw error
-    }
-    if (!claimed) {
-      keeper.withdraw(record)
-      return this.#afterRefusal(record.nid, record.vid)
-    }
-    try {
-      keeper.start(record)
-    } catch (error) {
-      if (!(error instanceof OwnershipLost)) throw error
-      throw new LeadershipLost('another daemon has taken over what we were starting')
-    }
-    const { nid, vid, rid, type, object, run, child } = record
-    const waited = Math.max(0, clock.now() - row.changed * 1000)
-    this.#announcements.push(() => {
-      logger.info({ nid, vid, rid, type, object, run, pid: child?.pid }, 'task started')
-      tell({ kind: 'task started', task: eventTask(record), waited })
-    })
-    return 'started'
-  }
-
-  async #claim(claim: { vid: number; value: string }): Promise<boolean> {
-    const { lockRow } = this.#parts
-    const authority = {
-      leaderLock: this.#lock.name,
-      leaderConnection: this.#lock.connectionId,
-      lockRowValue: lockRow.value,
-    }
-    for (let tries = 1; ; tries += 1) {
-      try {
-        return await insertClaim(this.#connection, claim, authority)
-      } catch (error) {
-        if (!(error instanceof DatabaseError)) throw error
-        // A statement that was sent again may have been carried out the first time.
-        const isOurs =
-          error.fault.kind === 'duplicate' && (await readClaim(this.#connection, claim.vid)) === claim.value
-        if (isOurs) return true
-        if (error.fault.kind !== 'again' || tries >= CLAIM_TRIES) throw error
-      }
-    }
-  }
-
-  /** Somebody has claimed this queueing: another daemon, or a run of ours that is long settled. */
-  async #afterDuplicate({ nid, vid }: RunRecord): Promise<void> {
-    const { logger, keeper } = this.#parts
-    const value = await readClaim(this.#connection, vid)
-    const run = value === undefined ? undefined : ownRun(this.#parts.origin, value)
-    if (value === undefined) return
-    if (run !== undefined && !keeper.find((record) => record.run === run)) {
-      await deleteClaim(this.#connection, { vid, value })
-      logger.debug({ nid, vid, run }, 'claim of a settled run removed; it came back with a restored database')
-      return
-    }
-    if (this.#parts.claimedElsewhere.note({ nid, vid }, value)) {
-      logger.warn({ nid, vid, claim: printable(value) }, 'task is claimed by another daemon; it is left to that one')
-    }
-  }
-
-  /** The claim was not granted: the task is no longer queued, or we are no longer the one to start it. */
-  async #afterRefusal(nid: number, vid: number): Promise<'not ours' | 'stop'> {
-    const { reader, lockRow } = this.#parts
-    const current = await readTask(this.#connection, nid)
-    const known = reader.mirror.waiting.get(nid)
-    if (current?.vid === vid && current.status === 0) {
-      lockRow.doubt()
-      this.pollNow()
-      return 'stop'
-    }
-    if (current) reader.mirror.put({ ...current, arguments: known?.arguments ?? {} })
-    else reader.mirror.remove(nid)
-    return 'not ours'
   }
 
   #hostmasterNid(): number | null {

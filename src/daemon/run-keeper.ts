@@ -4,7 +4,14 @@ import { printable } from '../observe/printable.js'
 import { adoptionOf, shellOf } from '../runner/adoption.js'
 import { isSameProcess, type ProcessIdentity, type ProcessTable } from '../runner/process-table.js'
 import { Run, type RunEvent, type StartedShell } from '../runner/run.js'
-import { runName, taskOfRunName, type RunExit, type RunOutcome, type RunRecord } from '../runner/run-record.js'
+import {
+  plannedRecord,
+  runName,
+  taskOfRunName,
+  type RunExit,
+  type RunOutcome,
+  type RunRecord,
+} from '../runner/run-record.js'
 import { OwnershipLost, isReadable, type RunStore, type UnreadableRecord } from '../runner/run-store.js'
 import type { ChildSurroundings, DrushCommand, RunShell } from '../runner/run-shell.js'
 import { ShellPool } from '../runner/shell-pool.js'
@@ -89,8 +96,7 @@ export class RunKeeper {
   plan(task: TaskRow, footprint: NonNullable<RunRecord['footprint']>): RunRecord {
     const { store, clock, self, settings } = this.#options
     const shell = this.#pool.take(settings().drush)
-    const record: RunRecord = {
-      version: 1,
+    const record = plannedRecord({
       run: runName(task, clock.now()),
       nid: task.nid,
       vid: task.vid,
@@ -98,17 +104,10 @@ export class RunKeeper {
       rid: task.rid,
       object: printable(task.object),
       footprint,
-      state: 'starting',
       owner: self,
       child: shell.identity,
       planned_at: clock.now(),
-      started_at: null,
-      ended_at: null,
-      settled_at: null,
-      timed_out: false,
-      exit: null,
-      outcome: null,
-    }
+    })
     try {
       store.create(record)
     } catch (error) {
@@ -200,25 +199,13 @@ export class RunKeeper {
     const { store, processes, self } = this.#options
     if (isReadable(store.read(run)) || isReadable(store.readHistory(run))) return undefined
     const child = shellOf(run, store, processes) ?? null
+    const { nid, vid, plannedAt } = task
+    const unknown = { type: '', rid: 0, object: '', footprint: null }
     const record: RunRecord = {
-      version: 1,
-      run,
-      nid: task.nid,
-      vid: task.vid,
-      type: '',
-      rid: 0,
-      object: '',
-      footprint: null,
+      ...plannedRecord({ run, nid, vid, ...unknown, owner: self, child, planned_at: plannedAt }),
       state: child ? 'running' : 'ended',
-      owner: self,
-      child,
-      planned_at: task.plannedAt,
-      started_at: task.plannedAt,
+      started_at: plannedAt,
       ended_at: child ? null : this.#options.clock.now(),
-      settled_at: null,
-      timed_out: false,
-      exit: null,
-      outcome: null,
     }
     store.adopt(record)
     if (child) this.#resume(record, { kind: 'follow', child })

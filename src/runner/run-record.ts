@@ -104,6 +104,26 @@ export type Cancellation = z.infer<typeof cancellation>
 export type RunExit = z.infer<typeof exit>
 export type RunOutcome = z.infer<typeof outcome>
 
+/** The record of a run of which no more is known than that it was planned. */
+export function plannedRecord(
+  planned: Pick<
+    RunRecord,
+    'run' | 'nid' | 'vid' | 'type' | 'rid' | 'object' | 'footprint' | 'owner' | 'child' | 'planned_at'
+  >,
+): RunRecord {
+  return {
+    version: 1,
+    ...planned,
+    state: 'starting',
+    started_at: null,
+    ended_at: null,
+    settled_at: null,
+    timed_out: false,
+    exit: null,
+    outcome: null,
+  }
+}
+
 /** `20261120T224608123Z-130-135`: sorts by time, names the task and the queueing. */
 export function runName(task: { nid: number; vid: number }, now: number): string {
   return `${runTimestamp(now)}-${task.nid}-${task.vid}`

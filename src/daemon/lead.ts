@@ -1,0 +1,132 @@
+import type { DatabaseConnection } from '../hostmaster/connection.js'
+import type { LeaderLock } from '../hostmaster/leader-lock.js'
+import type { AppliedConfiguration } from './applied-configuration.js'
+import type { DaemonParts } from './daemon-parts.js'
+import type { Heartbeat, HeartbeatState, HeartbeatView } from './heartbeat.js'
+import { LeadershipLost } from './leadership-lost.js'
+import type { Observation } from './observation.js'
+import { QueueLeader } from './queue-leader.js'
+import { leaderState } from './snapshot.js'
+import { WakeSocket } from './wake-socket.js'
+import type { Waker } from './waker.js'
+
+/** Another database, or another way to it, is to be used from now on. */
+export class ConfigurationChanged extends Error {}
+
+export interface LeadSurroundings {
+  parts: DaemonParts
+  waker: Waker
+  configuration: AppliedConfiguration
+  heartbeat: Heartbeat
+  observation: Observation
+  /** What is done now and then beside the queue. */
+  chores: () => void
+  /** The queue has been taken over. */
+  ready: () => void
+  view: (state: HeartbeatState) => HeartbeatView
+  /** Whether the daemon is to leave: `at once`, its children go on; `drained`, there is nothing left to wait for. */
+  leaving: () => 'no' | 'drained' | 'at once'
+}
+
+/**
+ * One lead, from its winning to its loss or to the daemon's leaving: turn after turn of the queue, and between two turns
+ * what a leader does beside it.
+ */
+export class Lead {
+  readonly #connection: DatabaseConnection
+  readonly #surroundings: LeadSurroundings
+  readonly #leader: QueueLeader
+  #wake: WakeSocket | undefined
+
+  constructor(connection: DatabaseConnection, lock: LeaderLock, surroundings: LeadSurroundings) {
+    this.#connection = connection
+    this.#surroundings = surroundings
+    this.#leader = new QueueLeader(surroundings.parts, connection, lock)
+  }
+
+  /** Makes the next turn poll, whatever the interval. */
+  pollNow(): void {
+    this.#leader.pollNow()
+  }
+
+  /** A run is about to end, and another task to start in its place. */
+  expectEnd(): void {
+    this.#leader.expectEnd()
+  }
+
+  /** Closes the wake socket. Idempotent. */
+  stop(): void {
+    this.#wake?.stop()
+    this.#wake = undefined
+  }
+
+  /** Resolves when the daemon is to leave. @throws DatabaseError, LeadershipLost, ConfigurationChanged */
+  async run(): Promise<void> {
+    const { parts, observation, heartbeat, ready, view, leaving } = this.#surroundings
+    await this.#leader.takeOver()
+    ready()
+    await this.#startWakeSocket()
+    try {
+      while (leaving() !== 'at once') {
+        const wait = await this.#leader.turn()
+        parts.conditions.end('fault', 'the fault has gone')
+        if (leaving() !== 'no') break
+        await this.#betweenTurns(wait)
+      }
+      await this.#leader.leave()
+      // Who leaves its runs behind comes back, as a rule: then cron is to keep away from the queue for a while.
+      await heartbeat.farewell(this.#connection, view(leaving() === 'at once' ? 'stopping' : 'stopped'))
+    } catch (error) {
+      if (error instanceof LeadershipLost) {
+        const reason = error.message
+        parts.conditions.begin('leadership', 'warn', 'leadership lost; contending again', { reason })
+        observation.leads(false, reason)
+      }
+      throw error
+    } finally {
+      parts.keeper.settling = false
+      this.stop()
+    }
+  }
+
+  async #betweenTurns(wait: number): Promise<void> {
+    const { parts, observation, chores, waker, configuration } = this.#surroundings
+    await this.#tellDrupal()
+    await this.#readHistory()
+    parts.drushWatch.probeWhenDue()
+    chores()
+    observation.look()
+    observation.keep()
+    await waker.wait(Math.min(wait, parts.settings().queue.poll_interval, parts.pauses.untilNextEnd()))
+    if ((await configuration.look()) === 'reconnect') throw new ConfigurationChanged()
+  }
+
+  async #tellDrupal(): Promise<void> {
+    const { parts, heartbeat, view } = this.#surroundings
+    const state = leaderState(parts)
+    await heartbeat.beat(this.#connection, view(state))
+    if (state === 'leader') await heartbeat.noteRun(this.#connection)
+  }
+
+  /** A little of it at a time: nobody waits for what the past says. */
+  async #readHistory(): Promise<void> {
+    const { durations, failures, reader, clock } = this.#surroundings.parts
+    await durations.step(this.#connection, reader.mirror.mark, clock.monotonic())
+    await failures.step(this.#connection)
+  }
+
+  async #startWakeSocket(): Promise<void> {
+    const { parts, waker } = this.#surroundings
+    const { settings, logger, clock } = parts
+    this.#wake = new WakeSocket(settings().wake.socket, clock, () => {
+      this.pollNow()
+      waker.wake()
+    })
+    try {
+      await this.#wake.start()
+    } catch (error) {
+      this.#wake = undefined
+      logger.warn({ err: error }, 'wake socket cannot be made; new tasks are found by polling alone')
+    }
+  }
+}

@@ -1,0 +1,2 @@
+/** We do not lead any more; contend again. */
+export class LeadershipLost extends Error {}
