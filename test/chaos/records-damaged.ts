@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { readFileSync, utimesSync } from 'node:fs'
+import { existsSync, readFileSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'
 import type { RunRecord } from '../../src/runner/run-record.js'
 import { sessionState } from '../../src/runner/run-session.js'
@@ -43,8 +43,9 @@ export const recordsDamaged: Scenario = {
       for (let number = 0; number < times; number += 1) {
         const [nid = 0] = await world.queue(random, 1, { ms: [300, 900] })
         nids.push(nid, ...(await world.queue(random, 1)))
-        const child = () => records.in('runs').find((each) => each.nid === nid && each.child !== null)
-        const record = await waitFor(child, { what: `the child of task ${nid}`, timeoutMs: 60_000 })
+        const begun = () =>
+          records.in('runs').find((each) => each.nid === nid && existsSync(join(records.folder(each.run), 'started')))
+        const record = await waitFor(begun, { what: `the child of task ${nid}`, timeoutMs: 60_000 })
         await world.kill(daemon)
         // Some are still at it when the next daemon comes, some have ended.
         const isOver = random.next() < 0.5

@@ -76,6 +76,18 @@ test('a task on the same object, or behind a drush that failed, waits until the 
   await stopDaemon(daemon)
 })
 
+test('a run whose end could not be noted holds its slot until it is settled', async () => {
+  const daemon = await startLeader(sandbox)
+  const [first = 0, second = 0] = await queue({ site: 0, arguments: { sandbox_until: 'noted' } }, { site: 1 })
+  await sandbox.waitForStatus(first, -1, PATIENCE_MS)
+  sandbox.folder.makeFolder(`home/config/skynet/state/runs/${records.of(first)[0]?.run ?? ''}/exit`, 0o700)
+  sandbox.release('noted')
+  const [one, two] = [await settled(first), await settled(second)]
+  assert.deepEqual([one.outcome, one.exit], ['success', { kind: 'code', code: 0 }])
+  assert.ok(two.planned_at >= one.settled_at)
+  await stopDaemon(daemon)
+})
+
 test('runs of one slot take turns in two shells; what a run leaves in its session is left to itself', async () => {
   const daemon = await startLeader(sandbox)
   const agent = { sandbox_outlive_ms: '60000', sandbox_outlive_as: 'sleep' }
