@@ -8,7 +8,7 @@ import type { Finding, Scenario } from './scenario.js'
 import type { World } from './world.js'
 
 /** Before which write the disk fails. */
-const WRITES = ['the record', 'the child in the record', 'the end', 'the settlement', 'any'] as const
+const WRITES = ['the record', 'the files of its shell', 'the end', 'the settlement', 'any'] as const
 
 const EXPECTED = ['state directory cannot be written; nothing is started']
 
@@ -96,7 +96,7 @@ async function comes(world: World, random: Random, write: (typeof WRITES)[number
   switch (write) {
     case 'the record':
       return
-    case 'the child in the record':
+    case 'the files of its shell':
       await world.nextRun(5_000)
       return
     case 'the end':
