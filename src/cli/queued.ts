@@ -81,8 +81,10 @@ export async function queued(
     },
   })
   const release = obeySignals(daemon)
+  let hasLeft = false
   try {
     await daemon.start()
+    hasLeft = true
     return 0
   } finally {
     // What comes now comes too late to mean anything, and would only hide that the daemon has left in order. In this order:
@@ -91,8 +93,10 @@ export async function queued(
     release()
     removePidFile(config.state.dir)
     log.flush()
-    // What is still under way (a connect, a probe of drush, whatever hangs in a stuck daemon) keeps nobody waiting.
-    setTimeout(() => process.exit(), EXIT_GRACE).unref()
+    // What is still under way (a connect, a probe of drush, whatever hangs in a stuck daemon) keeps nobody waiting. And a
+    // process that is left to end by itself gives up its signals some milliseconds before it does.
+    if (hasLeft) setImmediate(() => process.exit())
+    else setTimeout(() => process.exit(), EXIT_GRACE).unref()
   }
 }
 

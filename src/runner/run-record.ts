@@ -7,7 +7,7 @@ import { z } from 'zod'
  *                                                               └─ main process gone, others live: orphaned ─┘
  *
  * - starting: the record is on disk; the claim may or may not have been inserted, the child may or may not have been told.
- * - running: drush's main process lives. What lasts less than a second is never noted as this.
+ * - running: drush's main process lives; for the first second only its shell's note says so.
  * - orphaned: the main process is gone, drush or provision processes of its session go on; slot and locks are held.
  * - ended: nothing of the session is left; the task's row has yet to be looked at.
  * - settled: the outcome is known and final; the record is history.

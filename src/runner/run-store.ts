@@ -221,7 +221,7 @@ export class RunStoreOf<R extends RunLife> {
       const file = join(folder, run, 'record.json')
       const record = this.#form.parse(JSON.parse(readPlainFile(file, LARGEST)))
       if (record.run !== run) return { run, reason: `it names another run, ${record.run}` }
-      return record
+      return folder === this.#runs ? this.#withNote(record) : record
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException
       if (code === 'ENOENT') return { run, reason: 'record.json is missing' }
@@ -229,6 +229,12 @@ export class RunStoreOf<R extends RunLife> {
       if (code !== undefined) return { run, reason: `record.json cannot be read (${code})` }
       return { run, reason: 'record.json is not of a form that this version knows' }
     }
+  }
+
+  /** That drush has been begun its shell notes at once, and the daemon a second later (`Run`). */
+  #withNote(record: R): R {
+    const started = record.state === 'starting' ? this.readStarted(record.run) : undefined
+    return started?.pid ? { ...record, state: 'running', started_at: started.at } : record
   }
 
   /** Whether the run stands where the settled ones are, whoever settled it. */

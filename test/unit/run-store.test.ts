@@ -8,6 +8,7 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -70,6 +71,35 @@ describe('a record', () => {
     assert.deepEqual([mode(join(folder, 'state')), mode(directory)], ['700', '700'])
     assert.equal(mode(join(directory, 'record.json')), '600')
     assert.deepEqual(readdirSync(directory), ['record.json'], 'nothing half-written is left beside it')
+  })
+
+  test('of a run that starts has begun as soon as its shell says so', () => {
+    const planned = record()
+    store.create(planned)
+    const note = join(store.directory(planned.run), 'started')
+    writeFileSync(note, '')
+    assert.deepEqual(store.read(planned.run), planned, 'a fence is no beginning')
+    writeFileSync(note, '12\n')
+    utimesSync(note, 1_000, 1_000)
+    assert.deepEqual(store.list(), [{ ...planned, state: 'running', started_at: 1_000_000 }])
+  })
+
+  test('is written into a folder that was made ready, whatever has become of that', () => {
+    const [first, second, third] = [record(), record(8), record(9)]
+    store.prepare()
+    const ready = () => readdirSync(join(folder, 'state/runs')).filter((name) => name.startsWith('.ready.'))
+    assert.equal(ready().length, 1)
+    store.create(first)
+    assert.deepEqual([store.read(first.run), ready()], [first, []])
+    store.prepare()
+    rmSync(join(folder, 'state/runs', ready()[0] ?? ''), { recursive: true })
+    store.create(second)
+    assert.deepEqual(store.read(second.run), second)
+    mkdirSync(join(folder, 'state/runs/.ready.1'))
+    store.prepare()
+    assert.equal(ready().length, 1, 'what another daemon has left is gone')
+    store.create(third)
+    assert.equal(mode(join(store.directory(third.run), 'record.json')), '600')
   })
 
   test('is not brought back by a write when its folder has gone, and is settled all the same', () => {
