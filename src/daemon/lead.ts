@@ -97,8 +97,9 @@ export class Lead {
     chores()
     observation.look()
     observation.keep()
-    await waker.wait(Math.min(wait, parts.settings().queue.poll_interval, parts.pauses.untilNextEnd()))
+    // Before the wait: whoever ends it, by the end of a run as a rule, is not to wait for that.
     if ((await configuration.look()) === 'reconnect') throw new ConfigurationChanged()
+    await waker.wait(Math.min(wait, parts.settings().queue.poll_interval, parts.pauses.untilNextEnd()))
   }
 
   async #tellDrupal(): Promise<void> {

@@ -151,7 +151,7 @@ export class RunKeeper {
     const { store, clock, ending } = this.#options
     const shell = this.#shells.get(record.run)
     // We may have been frozen since the claim was granted. (Should the other one come now, the shell's fence decides.)
-    if (!shell || !store.isOurs(record)) {
+    if (!shell || !store.isAsWritten(record)) {
       this.giveUp(record)
       throw new OwnershipLost(record.run)
     }

@@ -179,10 +179,13 @@ export class RunStoreOf<R extends RunLife> {
     this.moveToHistory(record.run)
   }
 
-  /** Whether the run stands there, not settled, under our name. */
-  isOurs(record: R): boolean {
-    const owner = this.#ownerOf(record.run)
-    return owner !== undefined && isSameProcess(owner, record.owner)
+  /** Whether the record stands there as it was written last, so that nobody has adopted, settled or removed the run since. */
+  isAsWritten(record: R): boolean {
+    try {
+      return readPlainFile(join(this.directory(record.run), 'record.json'), LARGEST) === textOf(record)
+    } catch {
+      return false
+    }
   }
 
   /** Whether another daemon has adopted the run since, or settled it. */
