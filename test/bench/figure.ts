@@ -23,10 +23,12 @@ export interface Limit {
 
 /** A figure that must not be above `most`. */
 export function atMost(name: string, value: number, { most, unit = '', isCount = false, note = '' }: Limit): Figure {
+  // What misses its limit by little must not look as if it met it.
+  const isClose = value > most && readable(value) === readable(most)
   return {
     name,
     value,
-    shown: `${readable(value)}${unit}`,
+    shown: `${readable(value, isClose ? 1 : 0)}${unit}`,
     must: `≤ ${readable(most)}${unit}`,
     reached: value <= most,
     isCount,
@@ -39,10 +41,11 @@ export function seen(name: string, value: number, unit = '', note = ''): Figure 
   return { name, value, shown: `${readable(value)}${unit}`, must: '', reached: true, isCount: false, note }
 }
 
-export function readable(value: number): string {
+/** @param more further digits. */
+export function readable(value: number, more = 0): string {
   if (!Number.isFinite(value)) return String(value)
   const digits = Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 10 ? 1 : Math.abs(value) >= 1 ? 2 : 3
-  return String(Number(value.toFixed(digits)))
+  return String(Number(value.toFixed(digits + more)))
 }
 
 /** The value below which a share of them lies; the median unless told otherwise. */
