@@ -104,6 +104,18 @@ export type Cancellation = z.infer<typeof cancellation>
 export type RunExit = z.infer<typeof exit>
 export type RunOutcome = z.infer<typeof outcome>
 
+/** What is the same in the records of all runs that have been planned and have yet to begin. */
+export const PLANNED = {
+  version: 1,
+  state: 'starting',
+  started_at: null,
+  ended_at: null,
+  settled_at: null,
+  timed_out: false,
+  exit: null,
+  outcome: null,
+} as const
+
 /** The record of a run of which no more is known than that it was planned. */
 export function plannedRecord(
   planned: Pick<
@@ -111,17 +123,7 @@ export function plannedRecord(
     'run' | 'nid' | 'vid' | 'type' | 'rid' | 'object' | 'footprint' | 'owner' | 'child' | 'planned_at'
   >,
 ): RunRecord {
-  return {
-    version: 1,
-    ...planned,
-    state: 'starting',
-    started_at: null,
-    ended_at: null,
-    settled_at: null,
-    timed_out: false,
-    exit: null,
-    outcome: null,
-  }
+  return { ...PLANNED, ...planned }
 }
 
 /** `20261120T224608123Z-130-135`: sorts by time, names the task and the queueing. */

@@ -5,7 +5,7 @@ import { adoptionOf, shellOf } from '../../runner/adoption.js'
 import { isSameProcess, type ProcessIdentity, type ProcessTable } from '../../runner/process-table.js'
 import { Run, type RunEvent, type StartedShell } from '../../runner/run.js'
 import { machineFaultIn, readOutputEnd } from '../../runner/run-output.js'
-import type { RunExit } from '../../runner/run-record.js'
+import { PLANNED, type RunExit } from '../../runner/run-record.js'
 import { OwnershipLost, isReadable, type UnreadableRecord } from '../../runner/run-store.js'
 import { RunShell, UNWRITTEN, type ChildSurroundings, type DrushCommand } from '../../runner/run-shell.js'
 import type { Clock } from '../clock.js'
@@ -96,21 +96,14 @@ export class ScheduledRuns {
     const { store, clock, self, processes, settings, surroundings, logger, conditions } = this.#options
     const now = clock.now()
     const record: ScheduledRun = {
-      version: 1,
+      ...PLANNED,
       run: scheduledRunName(command, dueAt),
       command,
       due_at: dueAt,
       answered_until: Math.max(dueAt, now),
-      state: 'starting',
       owner: self,
       child: null,
       planned_at: now,
-      started_at: null,
-      ended_at: null,
-      settled_at: null,
-      timed_out: false,
-      exit: null,
-      outcome: null,
     }
     if (!store.createIfFirst(record)) return 'taken'
     if (this.#isAnswered(record.run)) {
