@@ -54,6 +54,8 @@ test('a task on another object is begun before the one that made room for it is 
   const [one, two] = [await settled(first), await settled(second)]
   assert.ok(two.planned_at < one.settled_at, `planned at ${two.planned_at}, the first settled at ${one.settled_at}`)
   assert.ok(two.planned_at >= (one.ended_at ?? Infinity), 'but not before the first had ended')
+  // The record is settled before the log says so.
+  await daemon.waitForLog(({ msg, nid }) => msg === 'task ended' && nid === second, { timeoutMs: PATIENCE_MS })
   const told = daemon.logs.filter(({ msg }) => msg === 'task started' || msg === 'task ended')
   assert.deepEqual(
     told.map(({ msg, nid }) => [msg, nid]),
