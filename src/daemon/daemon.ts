@@ -7,6 +7,7 @@ import { Conditions } from '../observe/conditions.js'
 import { RunStore } from '../runner/run-store.js'
 import { AppliedConfiguration } from './applied-configuration.js'
 import { assembleParts } from './assemble-parts.js'
+import { ConfigurationChanged } from './configuration-changed.js'
 import { answerRequest } from './control-answers.js'
 import { ControlServer } from './control-server.js'
 import type { DaemonOptions } from './daemon-options.js'
@@ -15,13 +16,14 @@ import { databaseAnswers } from './database-answers.js'
 import { Heartbeat, type HeartbeatState, type HeartbeatView } from './heartbeat.js'
 import { Observation } from './observation.js'
 import { isQueueDrained } from './queue-drained.js'
-import { ConfigurationChanged, Lead } from './lead.js'
+import { Lead } from './lead.js'
 import { LeadershipLost } from './leadership-lost.js'
 import { requireHostmaster } from './require-hostmaster.js'
 import { RestCollection } from './rest-collection.js'
 import { RunPruner } from './run-pruner.js'
 import { SelfCheck } from './self-check.js'
 import { snapshotFacts, snapshotOf, startingRuns } from './snapshot.js'
+import { standBy } from './stand-by.js'
 import { Standbys } from './standbys.js'
 import { someoneListens } from './socket-file.js'
 import { StuckDaemon } from './stuck-daemon.js'
@@ -29,9 +31,6 @@ import { statusOf } from './status-of.js'
 import type { Role, Status } from './status.js'
 import { unusableDatabase } from './unusable-database.js'
 import { Waker } from './waker.js'
-
-/** How long a standby waits at the server for the lock, in seconds; it is granted the moment the leader is gone. */
-const CONTEND_SECONDS = 5
 
 /** How long leaving waits for the database, in milliseconds. */
 const LEAVE_GRACE = 1_000
@@ -273,7 +272,7 @@ export class Daemon {
       this.#parts.settler.reconnected()
       this.#heartbeat.reconnected()
       while (!this.#isLeaving()) {
-        if (await this.#contend(this.#lock)) {
+        if (await this.#contend(this.#connection, this.#lock)) {
           logger.info({ database: address.db }, 'leading')
           this.#observation.leads(true, null)
           await this.#heartbeat.endStandby(this.#connection)
@@ -303,42 +302,29 @@ export class Daemon {
     conditions.end('leadership', 'leadership is settled again')
   }
 
-  /** Tries for the leader lock. @returns whether it is ours. */
-  async #contend(lock: LeaderLock): Promise<boolean> {
-    const { logger, settler, keeper } = this.#parts
+  /** Tries for the leader lock, and waits for it where that is wanted. @returns whether it is ours. */
+  async #contend(connection: DatabaseConnection, lock: LeaderLock): Promise<boolean> {
     if (await lock.acquire(0)) return true
     if (!this.#options.standby || (this.#options.once && !this.#isReady)) {
       throw new SkynetError('ALREADY_RUNNING', 'Another daemon leads this hostmaster.', {
         remedy: 'See it with: skynet status   (without --no-standby this one would wait to take over)',
       })
     }
-    if (this.#role !== 'standby') {
-      this.#role = 'standby'
-      this.#standbys.announce(this.#parts.clock.now())
-      logger.info('standing by; another daemon leads')
-      this.#observation.leads(false, 'another daemon leads')
-      this.#tellReady('standby')
-      this.#isServed()
-    }
-    while (!this.#isLeaving()) {
-      // Runs that we started before we lost the lock are still ours, unless the new leader has adopted them.
-      if (this.#connection) {
-        if (keeper.active.length > 0) await settler.settleEnded(this.#connection)
-        await settler.claimsRemoved()
-        await this.#heartbeat.beat(this.#connection, this.#view('standby'))
-      }
-      const seconds = keeper.active.length > 0 ? 1 : CONTEND_SECONDS
-      const isOurs = await lock.acquire(seconds).catch((error: unknown) => {
-        if (this.#isLeaving()) return false
-        throw error
-      })
-      if (isOurs) return true
-      this.#selfCheck.polled()
-      this.#observation.keep()
-      if ((await this.#configuration.look()) === 'reconnect') throw new ConfigurationChanged()
-    }
-    if (this.#connection) await this.#heartbeat.endStandby(this.#connection)
-    return false
+    this.#role = 'standby'
+    this.#standbys.announce(this.#parts.clock.now())
+    this.#parts.logger.info('standing by; another daemon leads')
+    this.#observation.leads(false, 'another daemon leads')
+    this.#tellReady('standby')
+    this.#isServed()
+    return standBy(connection, lock, {
+      parts: this.#parts,
+      configuration: this.#configuration,
+      heartbeat: this.#heartbeat,
+      observation: this.#observation,
+      view: (state) => this.#view(state),
+      answered: () => this.#selfCheck.polled(),
+      isLeaving: () => this.#isLeaving(),
+    })
   }
 
   async #leads(connection: DatabaseConnection, lock: LeaderLock): Promise<void> {

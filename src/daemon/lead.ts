@@ -1,6 +1,7 @@
 import type { DatabaseConnection } from '../hostmaster/connection.js'
 import type { LeaderLock } from '../hostmaster/leader-lock.js'
 import type { AppliedConfiguration } from './applied-configuration.js'
+import { ConfigurationChanged } from './configuration-changed.js'
 import type { DaemonParts } from './daemon-parts.js'
 import type { Heartbeat, HeartbeatState, HeartbeatView } from './heartbeat.js'
 import { LeadershipLost } from './leadership-lost.js'
@@ -9,9 +10,6 @@ import { QueueLeader } from './queue-leader.js'
 import { leaderState } from './snapshot.js'
 import { WakeSocket } from './wake-socket.js'
 import type { Waker } from './waker.js'
-
-/** Another database, or another way to it, is to be used from now on. */
-export class ConfigurationChanged extends Error {}
 
 export interface LeadSurroundings {
   parts: DaemonParts
