@@ -116,8 +116,8 @@ test('a restart forgets no attempt and does not shorten the wait', async () => {
   const first = await startLeader(sandbox)
   const { nid } = await refusedTask(sites[0] ?? 0)
   const parked = await first.waitForLog('task is parked', { timeoutMs: PATIENCE_MS })
-  // By now the attempt is on disk.
-  await first.waitForLog('task ended', { timeoutMs: PATIENCE_MS })
+  // By now the attempt is on disk; the task of the test before may end here too.
+  await first.waitForLog((entry) => entry.msg === 'task ended' && entry['nid'] === nid, { timeoutMs: PATIENCE_MS })
   first.kill('SIGKILL')
   await first.waitForExit()
   await startLeader(sandbox)
