@@ -158,7 +158,7 @@ export class RunKeeper {
     const exited = shell.begin(record.run, ['hosting-task', String(record.nid)])
     void exited.then(ending)
     const running = { ...record, state: 'running' as const, child: shell.identity, started_at: clock.now() }
-    this.#follow(running, { exited, dismiss: () => this.#dismissShell(record.run) })
+    this.#follow(running, { exited, since: shell.since, dismiss: () => this.#dismissShell(record.run) })
   }
 
   /**

@@ -1,4 +1,5 @@
-import { closeSync, openSync, readFileSync, readSync, readdirSync, readlinkSync, statSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readFileSync, readSync, readdirSync, readlinkSync, statSync } from 'node:fs'
+import { PidSequence, type PidMark } from './pid-sequence.js'
 
 /**
  * A process is known by machine id, boot id, pid and start time, nothing less: a pid alone is soon another program's,
@@ -29,11 +30,13 @@ export class ProcessTable {
   readonly #root: string
   /** A line of `stat` has 52 numbers and a name of at most 64 bytes. */
   readonly #buffer = Buffer.allocUnsafe(4_096)
+  readonly sequence: PidSequence
   readonly machine: string
   readonly boot: string
 
   constructor(root = '/proc', machineIdFile = '/etc/machine-id') {
     this.#root = root
+    this.sequence = new PidSequence(root)
     this.machine = readWord(machineIdFile) ?? `host-${readWord(`${root}/sys/kernel/hostname`) ?? 'unknown'}`
     this.boot = readWord(`${root}/sys/kernel/random/boot_id`) ?? 'unknown'
   }
@@ -52,7 +55,7 @@ export class ProcessTable {
     }
   }
 
-  /** Every end of a run reads this of all processes: one buffer for all, and half the calls of `readFileSync`. */
+  /** The end of a run can mean to read this of all processes: one buffer for all, and half the calls of `readFileSync`. */
   #stat(pid: number): string | undefined {
     let fd: number | undefined
     try {
@@ -101,15 +104,21 @@ export class ProcessTable {
     return this.#alive(this.#pids())
   }
 
-  /** Those of one session: looked for at each run's end, so of the others no more is read than whose they are. */
-  ofSession(session: number): Process[] {
-    const members = this.#pids().filter((pid) => {
-      const stat = this.#stat(pid)
-      if (stat === undefined) return false
-      const start = endOfName(stat)
-      return Number(stat.slice(start, start + LONGEST_START).split(' ', 4)[3]) === session
-    })
-    return this.#alive(members)
+  /**
+   * Those of one session: looked for at each run's end, so of the others no more is read than whose they are.
+   * @param since when it held none but its leader: if no process made since is one of it, no other is looked at.
+   */
+  ofSession(session: number, since?: PidMark): Process[] {
+    const isMember = (pid: number): boolean => this.#sessionOf(pid) === session
+    const made = since && this.sequence.since(since)?.filter((pid) => existsSync(`${this.#root}/${pid}`))
+    return made && !made.some(isMember) ? [] : this.#alive(this.#pids().filter(isMember))
+  }
+
+  #sessionOf(pid: number): number | undefined {
+    const stat = this.#stat(pid)
+    if (stat === undefined) return undefined
+    const start = endOfName(stat)
+    return Number(stat.slice(start, start + LONGEST_START).split(' ', 4)[3])
   }
 
   #pids(): number[] {

@@ -1,3 +1,4 @@
+import type { PidMark } from './pid-sequence.js'
 import type { Process, ProcessIdentity, ProcessTable } from './process-table.js'
 
 /** Programs whose life means that the task's work goes on: drush, and the provision commands that it runs. */
@@ -13,8 +14,14 @@ export type SessionState =
  *
  * @param hasExited whether the run's shell has noted that drush has exited: from then on the shell, should it live on, only
  * waits to be of use again.
+ * @param since when the session held nothing but that shell, so that what it holds now has been made since.
  */
-export function sessionState(table: ProcessTable, child: ProcessIdentity, hasExited: boolean): SessionState {
+export function sessionState(
+  table: ProcessTable,
+  child: ProcessIdentity,
+  hasExited: boolean,
+  since?: PidMark,
+): SessionState {
   if (child.machine !== table.machine || child.boot !== table.boot) return { kind: 'empty', isBare: true }
   if (!hasExited && table.isAlive(child)) return { kind: 'main alive' }
   const leader = table.read(child.pid)
@@ -22,7 +29,7 @@ export function sessionState(table: ProcessTable, child: ProcessIdentity, hasExi
   // when no session or process group has that number any more.
   if (leader && leader.started !== child.started) return { kind: 'empty', isBare: true }
   const others = table
-    .ofSession(child.pid)
+    .ofSession(child.pid, since)
     .filter((process) => process.pid !== child.pid && process.started >= child.started)
   const processes = others.filter((process) => WORK.test(table.args(process.pid).join(' ')))
   return processes.length === 0 ? { kind: 'empty', isBare: others.length === 0 } : { kind: 'orphans', processes }

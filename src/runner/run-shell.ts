@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess, type SpawnOptions } from 'node:child_process'
 import type { Socket } from 'node:net'
+import type { PidMark } from './pid-sequence.js'
 import type { ProcessIdentity, ProcessTable } from './process-table.js'
 import type { RunExit } from './run-record.js'
 import { exitOfShellStatus } from './run-store.js'
@@ -89,6 +90,8 @@ export class RunShell {
   readonly #channel: Socket
   #isUsable = true
   #isRunning = false
+  readonly #processes: ProcessTable
+  #since: PidMark | undefined
   #exited: (exit: RunExit) => void = () => undefined
 
   /**
@@ -97,6 +100,7 @@ export class RunShell {
    */
   constructor(runs: string, drush: DrushCommand, surroundings: ChildSurroundings, processes: ProcessTable) {
     this.drush = drush
+    this.#processes = processes
     const settings = [runs, String(drush.nice), surroundings.umask.toString(8)]
     const child = spawned(['-c', SHELL_TEXT, SHELL_NAME, ...settings, drush.command, drush.alias], {
       cwd: surroundings.home,
@@ -126,6 +130,7 @@ export class RunShell {
       throw new NoProcess('the new process is not in /proc; is /proc mounted with hidepid?')
     }
     this.identity = identity
+    processes.sequence.check(child.pid)
   }
 
   /** Whether it waits for a run, as far as we know. */
@@ -142,8 +147,14 @@ export class RunShell {
     if (!this.isWaiting) return Promise.resolve({ kind: 'unknown' })
     const exited = new Promise<RunExit>((resolve) => (this.#exited = resolve))
     this.#isRunning = true
+    this.#since = this.#processes.sequence.mark()
     this.#channel.write(`${[...words, '', run].join('\n')}\n`)
     return exited
+  }
+
+  /** When it was told of its run: it was alone in its session then. */
+  get since(): PidMark | undefined {
+    return this.#since
   }
 
   #ended(exit: RunExit): void {

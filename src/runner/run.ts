@@ -1,4 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises'
+import type { PidMark } from './pid-sequence.js'
 import type { Process, ProcessIdentity, ProcessTable } from './process-table.js'
 import type { Cancellation, RunExit, RunLife, RunRecord } from './run-record.js'
 import { OwnershipLost, type RunStoreOf } from './run-store.js'
@@ -32,6 +33,8 @@ export interface RunSurroundings<R extends RunLife = RunRecord> {
 /** What has been told of the run and tells how drush left. */
 export interface StartedShell {
   readonly exited: Promise<RunExit>
+  /** When nothing of the run was there but the shell. */
+  readonly since: PidMark | undefined
   /** Has the shell leave with drush. */
   dismiss(): void
 }
@@ -89,7 +92,7 @@ export class Run<R extends RunLife = RunRecord> {
     const mainExit = this.#shell?.exited
     while (!this.#isReleased()) {
       this.#end()
-      const state = sessionState(processes, this.child, this.#hasExited())
+      const state = sessionState(processes, this.child, this.#hasExited(), this.#shell?.since)
       // What is being ended goes as a whole, also what would otherwise not count as work on the task.
       const isLeft = this.#killAt !== undefined && this.#left().length > 0
       if (state.kind === 'empty' && !isLeft) {

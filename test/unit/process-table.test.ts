@@ -57,6 +57,22 @@ describe('a process', () => {
     )
   })
 
+  test('is looked for among the new ones alone, as long as none of them is of the session', () => {
+    writeFileSync(join(root, 'sys/kernel/pid_max'), '32768\n')
+    const given = (pid: number) => writeFileSync(join(root, 'loadavg'), `0.1 0.1 0.1 1/74 ${pid}\n`)
+    given(100)
+    const quick = new ProcessTable(root, join(root, 'machine-id'))
+    const pids = (since: number, newest: number) => {
+      given(since)
+      const mark = quick.sequence.mark()
+      given(newest)
+      return quick.ofSession(100, mark).map(({ pid }) => pid)
+    }
+    assert.deepEqual(pids(100, 101), [100, 101, 102], 'one is, so all are looked at')
+    assert.deepEqual(pids(103, 104), [], '104 is gone')
+    assert.deepEqual(pids(102, 102), [100, 101, 102], 'nothing new cannot be')
+  })
+
   test('has its arguments as they were given, empty ones and ones with spaces included', () => {
     process_(201, { args: ['a b', '', 'c'] })
     assert.deepEqual(table.args(201), ['a b', '', 'c'])

@@ -129,7 +129,7 @@ export class ScheduledRuns {
       // The disk filled up since the first record. The shell's own note names the child to whoever comes after us.
       logger.warn({ err: error, run: record.run }, 'record not written; the run goes on')
     }
-    this.#follow(running, { exited, dismiss: () => shell.dismiss() })
+    this.#follow(running, { exited, since: shell.since, dismiss: () => shell.dismiss() })
     // It runs no other command after this one.
     void exited.then(() => shell.dismiss())
     const { run, child } = running
