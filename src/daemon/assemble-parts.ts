@@ -62,6 +62,7 @@ export function assembleParts(
   const attempts = new Attempts()
   const bulkMarks = new BulkMarks()
   const failures = new LastFailures(store)
+  const topology = new TopologyReader()
   const outage = new DrushOutage(clock)
   const ownPauses = new OwnPauses(dir, () => clock.monotonic())
   const module = new ModuleState()
@@ -90,6 +91,7 @@ export function assembleParts(
     forgetSettled(reader.mirror, record, facts)
     bulkMarks.runEnded(record)
     failures.note(record, facts.givenUp ?? false)
+    topology.drushEnded(record.started_at === null ? null : Math.abs(clock.now() - record.started_at))
   }
   return {
     clock,
@@ -97,7 +99,7 @@ export function assembleParts(
     conditions,
     settings,
     reader,
-    topology: new TopologyReader(),
+    topology,
     durations: new UsualDurations(logger),
     failures,
     store,

@@ -269,7 +269,6 @@ export class Daemon {
       this.#parts.lockRow.servedBy({ cluster: await meetCluster(this.#connection) })
       this.#lock = await LeaderLock.open(address, this.#options.limits.database)
       this.#connectedSince = this.#parts.clock.now()
-      this.#parts.settler.reconnected()
       this.#heartbeat.reconnected()
       while (!this.#isLeaving()) {
         if (await this.#contend(this.#connection, this.#lock)) {

@@ -1,6 +1,6 @@
 import type { DatabaseConnection } from '../hostmaster/connection.js'
 import { readClaims } from '../hostmaster/run-queries.js'
-import { readTask } from '../hostmaster/task-queries.js'
+import { readTask, type TaskRow } from '../hostmaster/task-queries.js'
 import { printable } from '../observe/printable.js'
 import type { DaemonParts } from './daemon-parts.js'
 import { ownRun, parseClaim } from './run-claim.js'
@@ -25,7 +25,7 @@ export class ForeignLook {
 
   /** Looks when it is time to, and whenever there is a new one. @throws DatabaseError */
   async look(): Promise<void> {
-    const { clock, reader, foreign, keeper, logger, origin } = this.#parts
+    const { clock, reader, foreign, keeper, logger, origin, topology } = this.#parts
     const { mirror } = reader
     const now = clock.monotonic()
     const strangers = [...mirror.processing.values()].filter(
@@ -39,7 +39,7 @@ export class ForeignLook {
     this.#lookedAt = now
     if (full) this.#refreshedAt = now
     const settledStuck = new Set(foreign.all.filter(({ is }) => is.kind === 'stuck').map(({ task }) => task.vid))
-    const processing = []
+    const processing: TaskRow[] = []
     for (const task of strangers) {
       // A stuck row changes only when a person mends it; the others end any moment, under the same vid.
       if (settledStuck.has(task.vid) && !full) {
@@ -54,6 +54,8 @@ export class ForeignLook {
     const isUndecided = processing.some((task) => !settledStuck.has(task.vid))
     const elsewhere = isUndecided ? await readClaims(this.#connection) : []
     const before = new Map(foreign.all.map(({ task, is }) => [task.vid, is.kind]))
+    const isOver = foreign.all.some(({ task: { vid } }) => !processing.some((task) => task.vid === vid))
+    if (isOver) topology.drushEnded(null)
     foreign.look(processing, keeper.sessions(), (task) => {
       // A claim names the vid that was queued: the revision before the one that is processed now.
       const claim = elsewhere.find(({ value }) => Number(parseClaim(value)?.run.split('-')[1]) === task.nid)

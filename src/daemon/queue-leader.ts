@@ -62,7 +62,7 @@ export class QueueLeader {
   /** A run is about to end, and another task to start in its place. */
   expectEnd(): void {
     const { reader, topology, clock } = this.#parts
-    if (reader.mirror.waiting.size > 0) topology.ask(this.#connection, clock.now())
+    if (reader.mirror.waiting.size > 0) void topology.ask(this.#connection, clock.now())
   }
 
   /** Takes over what earlier daemons of this state directory left. @throws DatabaseError */
@@ -102,15 +102,13 @@ export class QueueLeader {
     if (clock.monotonic() - this.#pingedAt >= PING_INTERVAL) await this.#stayLeader()
     // What is due is started behind a poll only, which tells whether we still lead.
     const isDue = !this.#parts.draining() && schedule.isDue()
-    if (isDue || clock.monotonic() - this.#polledAt >= interval - 1) await this.#doPoll()
+    const isPollDue = isDue || clock.monotonic() - this.#polledAt >= interval - 1
+    if (isPollDue) await this.#doPoll()
     if (isDue && outage.state.kind === 'working' && (await this.#mayStart())) schedule.start()
     await carryOutCancellations(this.#parts, this.#connection)
-    if (await this.#settle()) {
-      await settler.claimsRemoved()
-      return Math.min(interval, 250)
-    }
+    if (await this.#settle()) return Math.min(interval, 250)
     const start = await this.#start().finally(() => this.#starter.announce())
-    await settler.claimsRemoved()
+    await settler.removeClaims(this.#connection, isPollDue || keeper.active.length === 0)
     if (start === 'plan anew') return 0
     if (!this.#parts.draining()) keeper.prepare()
     const due = Math.min(this.#polledAt + interval, this.#pingedAt + PING_INTERVAL)
@@ -135,9 +133,10 @@ export class QueueLeader {
     }
   }
 
-  /** Gives Drupal's lock row back, unless runs go on: then it expires by itself. */
+  /** Leaves no claims of what is settled, and gives Drupal's lock row back, unless runs go on: then it expires by itself. */
   async leave(): Promise<void> {
-    const { keeper, lockRow } = this.#parts
+    const { keeper, lockRow, settler } = this.#parts
+    await settler.removeClaims(this.#connection, true).catch(() => undefined)
     if (keeper.active.length > 0) return
     await lockRow.release(this.#connection).catch(() => undefined)
   }
@@ -165,7 +164,7 @@ export class QueueLeader {
   }
 
   async #doPoll(): Promise<void> {
-    const { clock, reader, lockRow, pauses, module, keeper, settings } = this.#parts
+    const { clock, reader, lockRow, pauses, module, keeper, settings, topology } = this.#parts
     // Who was woken looks for what is new; for what came late, only if no other poll has done so for long.
     const isWoken = this.#polledAt === Number.NEGATIVE_INFINITY
     const lookBackInterval = isWoken ? 2 * settings().queue.poll_interval : 0
@@ -174,6 +173,7 @@ export class QueueLeader {
     const poll = await reader.poll(this.#connection, this.#lock.name, asked, lookBackInterval)
     if (poll.leader !== this.#lock.connectionId) throw new LeadershipLost('another connection holds the leader lock')
     this.#poll = poll
+    topology.askAnew()
     this.#parts.polled(poll)
     this.#parts.tell({ kind: 'polled', duration: clock.monotonic() - asked })
     if (module.disabled && keeper.active.length === 0) {

@@ -1,5 +1,12 @@
 import type { DatabaseConnection } from '../hostmaster/connection.js'
-import { deleteClaim, markTaskFailed, readRunTaskRows } from '../hostmaster/run-queries.js'
+import {
+  CLAIMS_AT_ONCE,
+  deleteClaim,
+  deleteClaims,
+  markTaskFailed,
+  readRunTaskRows,
+  type Claim,
+} from '../hostmaster/run-queries.js'
 import type { Conditions } from '../observe/conditions.js'
 import type { Tell } from '../observe/event.js'
 import type { Logger } from '../observe/logger.js'
@@ -50,23 +57,20 @@ export interface SettledFacts {
 
 /**
  * Gives every run that has ended its outcome: evidence, database, claim, record, log, in this order. Where the database
- * says itself what became of the task, nobody could start it again, so the next start does not wait for the claim's
- * removal (`claimsRemoved`). A daemon that dies in between leaves the claim of a settled run, and its successor removes it.
+ * says itself what became of the task, nobody could start it again, so its claim is in nobody's way: it is removed later,
+ * together with others (`removeClaims`). A daemon that dies in between leaves claims of settled runs, and its successor
+ * removes them.
  */
 export class Settler {
   readonly #options: SettlerOptions
 
   /** By the clock that does not jump. */
   #servedSince = Number.NEGATIVE_INFINITY
-  #removals: Promise<void>[] = []
+  /** Claims of settled runs. */
+  #idleClaims: Claim[] = []
 
   constructor(options: SettlerOptions) {
     this.#options = options
-  }
-
-  /** There is another connection: what was under way on the last one is no concern of its. */
-  reconnected(): void {
-    this.#removals = []
   }
 
   /** The database serves us from now on; what was started before may have found it gone. */
@@ -98,16 +102,17 @@ export class Settler {
     return keeper.active.some((active) => active.phase === 'ended' && settled.has(active.record.run))
   }
 
-  /** Resolves when no claim of a settled run is left that this daemon has made. @throws DatabaseError */
-  async claimsRemoved(): Promise<void> {
-    const removals = this.#removals
-    if (removals.length === 0) return
-    this.#removals = []
-    await Promise.all(removals)
-  }
-
-  #removeClaim(connection: DatabaseConnection, { vid, run }: RunRecord): Promise<void> {
-    return deleteClaim(connection, { vid, value: claimValue(this.#options.origin, run) })
+  /**
+   * Removes the claims of settled runs.
+   * @param all also where they are few; else they wait for others, with which one statement removes them.
+   * @throws DatabaseError
+   */
+  async removeClaims(connection: DatabaseConnection, all: boolean): Promise<void> {
+    while (this.#idleClaims.length >= (all ? 1 : CLAIMS_AT_ONCE)) {
+      const claims = this.#idleClaims.slice(0, CLAIMS_AT_ONCE)
+      await deleteClaims(connection, claims)
+      this.#idleClaims.splice(0, claims.length)
+    }
   }
 
   async #advance(connection: DatabaseConnection, active: ActiveRun): Promise<void> {
@@ -117,8 +122,6 @@ export class Settler {
       case 'judging':
         return
       case 'ended':
-        // Nothing is done to the task of a run that is another daemon's by now.
-        if (this.#options.store.isTaken(active.record)) throw new OwnershipLost(active.record.run)
         return this.#settle(connection, active.record, active.appeared)
       case 'judged':
         return this.#advance(connection, this.#judge(active.record, active.drushFault))
@@ -133,6 +136,9 @@ export class Settler {
 
   async #settle(connection: DatabaseConnection, record: RunRecord, appeared: boolean): Promise<void> {
     const settlement = await this.#decide(connection, record, appeared)
+    const isRecordOnly = settlement.kind === 'final' && isTold(settlement.outcome)
+    // Nothing is done to the task or the claim of a run that is another daemon's by now; the record says so itself.
+    if (!isRecordOnly && this.#options.store.isTaken(record)) throw new OwnershipLost(record.run)
     switch (settlement.kind) {
       case 'final':
         return this.#conclude(connection, record, settlement.outcome, settlement)
@@ -225,17 +231,13 @@ export class Settler {
     facts: SettledFacts,
   ): Promise<void> {
     const { keeper, outage, attempts, logger, settled, conditions, tell } = this.#options
-    const isTold = outcome === 'success' || outcome === 'warning' || outcome === 'error'
-    const removal = this.#removeClaim(connection, record)
-    if (isTold) {
-      // Its failure is for `claimsRemoved` to tell, whatever comes in between.
-      removal.catch(() => undefined)
-      this.#removals.push(removal)
-    } else await removal
+    const claim = { vid: record.vid, value: claimValue(this.#options.origin, record.run) }
+    if (!isTold(outcome)) await deleteClaim(connection, claim)
     const final = keeper.settle(record, outcome)
+    if (isTold(outcome)) this.#idleClaims.push(claim)
     endDiskFault(conditions)
     if (outcome !== 'not started' && outcome !== 'outage') attempts.forget(record.nid)
-    if (isTold && outage.gotThrough()) logger.info('drush works again')
+    if (isTold(outcome) && outage.gotThrough()) logger.info('drush works again')
     const { started_at, ended_at, exit } = final
     const duration = started_at === null || ended_at === null ? null : Math.max(0, ended_at - started_at)
     const exitCode = exit?.kind === 'code' ? exit.code : null
@@ -260,6 +262,11 @@ export class Settler {
     tell({ kind: 'task settled', task: eventTask(final), outcome, givenUp, duration, exitCode, signal })
     settled(final, facts)
   }
+}
+
+/** Whether the task's row says the outcome to everybody. */
+function isTold(outcome: RunOutcome): boolean {
+  return outcome === 'success' || outcome === 'warning' || outcome === 'error'
 }
 
 /** A refusing drush says nothing after its refusal; a task that merely ran a refused one inside itself goes on. */

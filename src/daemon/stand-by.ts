@@ -37,7 +37,7 @@ export async function standBy(
   while (!isLeaving()) {
     // Runs that we started before we lost the lock are still ours, unless the new leader has adopted them.
     if (keeper.active.length > 0) await settler.settleEnded(connection)
-    await settler.claimsRemoved()
+    await settler.removeClaims(connection, true)
     await heartbeat.beat(connection, view('standby'))
     const seconds = keeper.active.length > 0 ? CONTEND_SECONDS_WITH_RUNS : CONTEND_SECONDS
     const isOurs = await lock.acquire(seconds).catch((error: unknown) => {

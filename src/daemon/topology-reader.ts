@@ -7,8 +7,11 @@ import type { Topology } from '../scheduler/topology.js'
 /** Saves are noted in whole seconds and may commit late; a change is looked for from this much earlier (seconds). */
 const OVERLAP = 60
 
+/** A drush that has worked for longer than this, in milliseconds, may save objects in a time that is looked at no more. */
+const LONG_RUN = (OVERLAP * 1_000) / 2
+
 /** An answer that was asked for longer ago than this, in milliseconds, is not of the moment before a start. */
-const ASKED_AGE = 20
+const ASKED_AGE = 50
 
 /** What locks are computed from: the objects, and the footprints kept for just these objects. */
 export interface KnownTopology {
@@ -23,22 +26,24 @@ export class TopologyReader {
   #readAt = 0
   #changes = ''
   #asked: { at: number; changed: Promise<ChangedObject[]> } | undefined
+  #isDoubtful = false
 
   /** As last read. */
   get current(): KnownTopology | undefined {
     return this.#known
   }
 
-  /** Asks ahead for what `refresh` will ask for: a start is near, and the answer comes while something else is done. */
-  ask(connection: DatabaseConnection, now: number): void {
-    const changed = this.#readChanged(connection)
+  /**
+   * Asks ahead for what `refresh` will ask for: a start is near, and the answer comes while something else is done. Starts
+   * that follow closely share it.
+   */
+  ask(connection: DatabaseConnection, now: number): Promise<ChangedObject[]> {
+    if (this.#asked && Math.abs(now - this.#asked.at) <= ASKED_AGE) return this.#asked.changed
+    const changed = readChangedObjects(connection, Math.floor(this.#readAt / 1000) - OVERLAP)
     // Whether it fails is for whoever takes the answer.
     changed.catch(() => undefined)
     this.#asked = { at: now, changed }
-  }
-
-  #readChanged(connection: DatabaseConnection): Promise<ChangedObject[]> {
-    return readChangedObjects(connection, Math.floor(this.#readAt / 1000) - OVERLAP)
+    return changed
   }
 
   /**
@@ -51,15 +56,17 @@ export class TopologyReader {
     extraTypes: ExtraTypes,
     now: number,
   ): Promise<KnownTopology> {
-    const asked = this.#asked
-    this.#asked = undefined
-    const isNew = asked !== undefined && Math.abs(now - asked.at) <= ASKED_AGE
-    const changed = await (isNew ? asked.changed : this.#readChanged(connection))
+    const isDoubtful = this.#isDoubtful
+    this.#isDoubtful = false
+    const changed = await this.ask(connection, now)
     const changes = changed.map(({ nid, vid, changed: at }) => `${nid}:${vid}:${at}`).join()
     const isOld = Math.abs(now - this.#readAt) > OVERLAP * 500 && changes !== ''
-    if (!this.#known || changes !== this.#changes || isOld || extraTypes !== this.#extraTypes) {
+    if (!this.#known || isDoubtful || isOld || changes !== this.#changes || extraTypes !== this.#extraTypes) {
+      // Where that fails it has yet to be done.
+      this.#isDoubtful = true
       const topology = topologyOf(await readObjects(connection, hostmaster))
       this.#known = { topology, footprints: new Footprints(topology, extraTypes) }
+      this.#isDoubtful = false
       this.#readAt = now
       this.#changes = changes
       this.#extraTypes = extraTypes
@@ -68,6 +75,21 @@ export class TopologyReader {
       this.#readAt = now
     }
     return this.#known
+  }
+
+  /** Tasks have come to light: what was asked before may not know of what was saved together with them. */
+  askAnew(): void {
+    this.#asked = undefined
+  }
+
+  /**
+   * A drush has ended that began `duration` milliseconds ago, or nobody knows when. Drupal stamps what it saves with the time at which
+   * that process began, so what a migrate of an hour has changed looks as if it had been changed an hour ago.
+   */
+  drushEnded(duration: number | null): void {
+    if (duration !== null && duration < LONG_RUN) return
+    this.#isDoubtful = true
+    this.#asked = undefined
   }
 
   forget(): void {

@@ -54,6 +54,7 @@ export class RunStoreOf<R extends RunLife> {
   /** Where `prepare` makes a run's folder ready. */
   readonly #ready: string
   #isReady = false
+  #isSwept = false
 
   /**
    * @param dir the state directory, or one inside it; made, with 0700, where it is missing.
@@ -105,16 +106,22 @@ export class RunStoreOf<R extends RunLife> {
   prepare(): void {
     if (this.#isReady) return
     try {
-      for (const name of readdirSync(this.#runs)) {
-        // Of this daemon's predecessors, or of one that had to be given up.
-        if (name.startsWith(READY)) rmSync(join(this.#runs, name), { recursive: true, force: true })
-      }
+      if (!this.#isSwept) this.#sweep()
       mkdirSync(this.#ready, { mode: 0o700 })
       closeSync(openSync(join(this.#ready, 'record.json'), 'wx', 0o600))
       this.#isReady = true
     } catch {
       // Whether the disk takes a run is for `create` to say.
+      this.#isSwept = false
     }
+  }
+
+  /** Removes what predecessors had made ready, or we ourselves before we had to give it up. */
+  #sweep(): void {
+    for (const name of readdirSync(this.#runs)) {
+      if (name.startsWith(READY)) rmSync(join(this.#runs, name), { recursive: true, force: true })
+    }
+    this.#isSwept = true
   }
 
   /** Makes the run's directory with its first record; throws when the disk will not take it. */
@@ -127,6 +134,7 @@ export class RunStoreOf<R extends RunLife> {
         return
       } catch {
         // Another daemon has led meanwhile, or the disk is full: it is tried from the beginning.
+        this.#isSwept = false
       }
     }
     try {
@@ -174,8 +182,12 @@ export class RunStoreOf<R extends RunLife> {
    */
   settle(record: R): void {
     if (this.isTaken(record)) throw new OwnershipLost(record.run)
-    mkdirSync(this.directory(record.run), { recursive: true, mode: 0o700 })
-    this.#write(record)
+    try {
+      this.#write(record)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+      this.adopt(record)
+    }
     this.moveToHistory(record.run)
   }
 
