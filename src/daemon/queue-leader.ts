@@ -99,7 +99,8 @@ export class QueueLeader {
     const interval = settings().queue.poll_interval
     scheduledRuns.settleEnded()
     pauses.tellEnds()
-    if (clock.monotonic() - this.#pingedAt >= PING_INTERVAL) await this.#stayLeader()
+    const isPingDue = clock.monotonic() - this.#pingedAt >= PING_INTERVAL
+    if (isPingDue) await this.#stayLeader()
     // What is due is started behind a poll only, which tells whether we still lead.
     const isDue = !this.#parts.draining() && schedule.isDue()
     const isPollDue = isDue || clock.monotonic() - this.#polledAt >= interval - 1
@@ -108,7 +109,7 @@ export class QueueLeader {
     await carryOutCancellations(this.#parts, this.#connection)
     if (await this.#settle()) return Math.min(interval, 250)
     const start = await this.#start().finally(() => this.#starter.announce())
-    await settler.removeClaims(this.#connection, isPollDue || keeper.active.length === 0)
+    await settler.removeClaims(this.#connection, isPollDue || isPingDue || keeper.active.length === 0)
     if (start === 'plan anew') return 0
     if (!this.#parts.draining()) keeper.prepare()
     const due = Math.min(this.#polledAt + interval, this.#pingedAt + PING_INTERVAL)
