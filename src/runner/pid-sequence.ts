@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { readKernelFile } from './kernel-file.js'
 
 /** A moment in the sequence of pids: which was given away last, and when that was, in milliseconds of a clock that does not jump. */
 export interface PidMark {
@@ -25,6 +25,7 @@ const FEW = 64
  */
 export class PidSequence {
   readonly #root: string
+  readonly #buffer = Buffer.allocUnsafe(256)
   readonly #monotonic: () => number
   #isReliable: boolean
 
@@ -62,10 +63,6 @@ export class PidSequence {
 
   /** NaN where there is no such number. */
   #read(file: string, form: RegExp): number {
-    try {
-      return Number(form.exec(readFileSync(`${this.#root}/${file}`, 'latin1').trimEnd())?.[1])
-    } catch {
-      return Number.NaN
-    }
+    return Number(form.exec(readKernelFile(`${this.#root}/${file}`, this.#buffer)?.trimEnd() ?? '')?.[1])
   }
 }

@@ -1,4 +1,5 @@
-import { closeSync, existsSync, openSync, readFileSync, readSync, readdirSync, readlinkSync, statSync } from 'node:fs'
+import { existsSync, readFileSync, readdirSync, readlinkSync, statSync } from 'node:fs'
+import { readKernelFile } from './kernel-file.js'
 import { PidSequence, type PidMark } from './pid-sequence.js'
 
 /**
@@ -55,17 +56,8 @@ export class ProcessTable {
     }
   }
 
-  /** The end of a run can mean to read this of all processes: one buffer for all, and half the calls of `readFileSync`. */
   #stat(pid: number): string | undefined {
-    let fd: number | undefined
-    try {
-      fd = openSync(`${this.#root}/${pid}/stat`, 'r')
-      return this.#buffer.toString('latin1', 0, readSync(fd, this.#buffer, 0, this.#buffer.length, 0))
-    } catch {
-      return undefined
-    } finally {
-      if (fd !== undefined) closeSync(fd)
-    }
+    return readKernelFile(`${this.#root}/${pid}/stat`, this.#buffer)
   }
 
   /** The argument vector; empty for kernel threads, and for a process that has just gone. */
