@@ -16,7 +16,8 @@ export class RestCollection {
   readonly #clock: Pick<Clock, 'monotonic'>
   readonly #collect: () => void
   #since = 0
-  #due = 0
+  /** One for what the start has left, 10 MB. */
+  #due = 1
 
   constructor(clock: Pick<Clock, 'monotonic'>, collect: () => void = collectGarbage) {
     this.#clock = clock

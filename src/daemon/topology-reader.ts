@@ -56,17 +56,18 @@ export class TopologyReader {
     extraTypes: ExtraTypes,
     now: number,
   ): Promise<KnownTopology> {
-    const isDoubtful = this.#isDoubtful
-    this.#isDoubtful = false
     const changed = await this.ask(connection, now)
     const changes = changed.map(({ nid, vid, changed: at }) => `${nid}:${vid}:${at}`).join()
     const isOld = Math.abs(now - this.#readAt) > OVERLAP * 500 && changes !== ''
-    if (!this.#known || isDoubtful || isOld || changes !== this.#changes || extraTypes !== this.#extraTypes) {
-      // Where that fails it has yet to be done.
-      this.#isDoubtful = true
-      const topology = topologyOf(await readObjects(connection, hostmaster))
-      this.#known = { topology, footprints: new Footprints(topology, extraTypes) }
+    if (!this.#known || this.#isDoubtful || isOld || changes !== this.#changes || extraTypes !== this.#extraTypes) {
       this.#isDoubtful = false
+      const rows = await readObjects(connection, hostmaster).catch((error: unknown) => {
+        // It has yet to be done.
+        this.#isDoubtful = true
+        throw error
+      })
+      const topology = topologyOf(rows)
+      this.#known = { topology, footprints: new Footprints(topology, extraTypes) }
       this.#readAt = now
       this.#changes = changes
       this.#extraTypes = extraTypes

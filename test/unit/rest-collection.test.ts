@@ -2,6 +2,14 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { RestCollection } from '../../src/daemon/rest-collection.js'
 
+test('what the start has left is collected once, when nothing has run for ten seconds', () => {
+  const time = { now: 0 }
+  const collections: number[] = []
+  const rest = new RestCollection({ monotonic: () => time.now }, () => collections.push(time.now))
+  for (; time.now < 60_000; time.now += 500) rest.look(false)
+  assert.deepEqual(collections, [10_000])
+})
+
 test('what runs have left is collected four times, ten seconds apart, when there has been none for as long, and not again before the next run', () => {
   const time = { now: 0 }
   const collections: number[] = []
@@ -9,8 +17,6 @@ test('what runs have left is collected four times, ten seconds apart, when there
   const lookUntil = (end: number, isBusy: boolean) => {
     for (; time.now < end; time.now += 500) rest.look(isBusy)
   }
-  lookUntil(60_000, false)
-  assert.deepEqual(collections, [], 'nothing has run')
   lookUntil(90_000, true)
   assert.deepEqual(collections, [], 'not while something runs')
   lookUntil(95_000, false)
