@@ -102,8 +102,14 @@ export class ProcessTable {
    */
   ofSession(session: number, since?: PidMark): Process[] {
     const isMember = (pid: number): boolean => this.#sessionOf(pid) === session
-    const made = since && this.sequence.since(since)?.filter((pid) => existsSync(`${this.#root}/${pid}`))
-    return made && !made.some(isMember) ? [] : this.#alive(this.#pids().filter(isMember))
+    return since && this.#madeNone(isMember, since) ? [] : this.#alive(this.#pids().filter(isMember))
+  }
+
+  /** Whether no process made since is such a one. One that went during the look may have left a child, newer than the look. */
+  #madeNone(isSuch: (pid: number) => boolean, since: PidMark): boolean {
+    const made = this.sequence.since(since)
+    if (!made || made.some((pid) => existsSync(`${this.#root}/${pid}`) && isSuch(pid))) return false
+    return this.sequence.since(since)?.length === made.length
   }
 
   #sessionOf(pid: number): number | undefined {
