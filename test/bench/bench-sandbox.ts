@@ -1,3 +1,4 @@
+import { leaderLockName } from '../../src/hostmaster/leader-lock.js'
 import { wake } from '../sandbox/demo-wake.js'
 import type { DaemonProcess } from '../sandbox/daemon-process.js'
 import { configure } from '../sandbox/leader.js'
@@ -28,13 +29,43 @@ export function configureBench(sandbox: Sandbox, queue: Record<string, string | 
 export async function awakeLeader(sandbox: Sandbox, nodeOptions: string[] = []): Promise<DaemonProcess> {
   const daemon = sandbox.startDaemon([], {}, nodeOptions)
   await daemon.waitForLog('leading', { timeoutMs: PATIENCE_MS })
+  await untilAwake(sandbox)
+  return daemon
+}
+
+/**
+ * Does something while the daemon is frozen, after which it leads and is awake again. From one that is frozen for half a
+ * minute the server takes the leader lock.
+ */
+export async function whileFrozen<Result>(
+  { sandbox }: Bench,
+  daemon: DaemonProcess,
+  work: () => Promise<Result>,
+): Promise<Result> {
+  process.kill(daemon.pid, 'SIGSTOP')
+  try {
+    return await work()
+  } finally {
+    process.kill(daemon.pid, 'SIGCONT')
+    const isLed = async () => (await leaderConnection(sandbox)) !== null
+    await sandbox.waitFor(isLed, { what: 'the leader lock', timeoutMs: PATIENCE_MS })
+    await untilAwake(sandbox)
+  }
+}
+
+async function leaderConnection({ hostmaster }: Sandbox): Promise<number | null> {
+  const name = leaderLockName(hostmaster.credentials.db)
+  const [holder] = await hostmaster.query<{ id: number | null }>('SELECT IS_USED_LOCK(?) AS id', [name])
+  return holder?.id ?? null
+}
+
+function untilAwake(sandbox: Sandbox): Promise<unknown> {
   const isAwake = () =>
     wake(sandbox.home).then(
       () => true,
       () => false,
     )
-  await sandbox.waitFor(isAwake, { what: 'the wake socket' })
-  return daemon
+  return sandbox.waitFor(isAwake, { what: 'the wake socket' })
 }
 
 /** Milliseconds since 1970, with a fraction. */

@@ -1,7 +1,7 @@
 import { queueTasks } from '../sandbox/bulk-tasks.js'
 import { wake } from '../sandbox/demo-wake.js'
 import { stopDaemon } from '../sandbox/leader.js'
-import { PATIENCE_MS, awakeLeader, clock, configureBench, type Bench } from './bench-sandbox.js'
+import { PATIENCE_MS, awakeLeader, clock, configureBench, whileFrozen, type Bench } from './bench-sandbox.js'
 import { cpuMs } from './counters.js'
 import type { Effort } from './effort.js'
 import { atMost, quantile, range, seen, type Figure } from './figure.js'
@@ -62,14 +62,7 @@ async function pairs(
   configureBench(sandbox, { concurrent_tasks: slots, poll_interval: '500ms' })
   const daemon = await awakeLeader(sandbox)
   const withDaemon = () => drain(bench, count, () => wake(sandbox.home))
-  const withFloor = async () => {
-    process.kill(daemon.pid, 'SIGSTOP')
-    try {
-      return await drain(bench, count, (nids) => floor(sandbox, nids, slots))
-    } finally {
-      process.kill(daemon.pid, 'SIGCONT')
-    }
-  }
+  const withFloor = () => whileFrozen(bench, daemon, () => drain(bench, count, (nids) => floor(sandbox, nids, slots)))
   const result: Pairs = { ratios: [], floors: [], cpu: [], cold: await withDaemon() }
   for (let pair = 0; pair < pairs; pair++) {
     const early = pair % 2 === 0 ? await withFloor() : undefined
