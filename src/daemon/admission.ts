@@ -8,6 +8,9 @@ import type { Clock } from './clock.js'
 /** The kernel computes the load every five seconds; it need not be asked more often. */
 const LOAD_INTERVAL = 5_000
 
+/** How often the disk is looked at, in milliseconds: a second of tasks does not fill what is to stay free. */
+const DISK_INTERVAL = 1_000
+
 interface AdmissionOptions {
   settings: () => Config
   store: RunStore
@@ -22,6 +25,9 @@ export class Admission {
   readonly #options: AdmissionOptions
   #load = 0
   #loadReadAt = Number.NEGATIVE_INFINITY
+  /** Bytes; undefined: not to be had. */
+  #free: number | undefined
+  #diskReadAt = Number.NEGATIVE_INFINITY
 
   constructor(options: AdmissionOptions) {
     this.#options = options
@@ -53,20 +59,28 @@ export class Admission {
   }
 
   #disk(): Halt | undefined {
-    const { settings, store, conditions } = this.#options
+    const { settings, conditions } = this.#options
     const limit = settings().state.min_free
-    let free: number
-    try {
-      free = store.freeBytes()
-    } catch {
-      // Whether the directory can be written is told by the record itself.
-      return undefined
-    }
+    const free = this.#freeBytes()
+    // Whether the directory can be written is told by the record itself.
+    if (free === undefined) return undefined
     if (free >= limit) {
       conditions.end('disk', 'state directory has room again')
       return undefined
     }
     conditions.begin('disk', 'warn', 'state directory is nearly full; nothing is started', { free, min_free: limit })
     return { kind: 'outage', what: `the state directory has only ${free} bytes left` }
+  }
+
+  #freeBytes(): number | undefined {
+    const { clock, store } = this.#options
+    if (clock.monotonic() - this.#diskReadAt < DISK_INTERVAL) return this.#free
+    this.#diskReadAt = clock.monotonic()
+    try {
+      this.#free = store.freeBytes()
+    } catch {
+      this.#free = undefined
+    }
+    return this.#free
   }
 }

@@ -155,10 +155,10 @@ export class RunKeeper {
       this.giveUp(record)
       throw new OwnershipLost(record.run)
     }
-    const exited = shell.begin(record.run, ['hosting-task', String(record.nid)])
-    void exited.then(ending)
+    const reported = shell.begin(record.run, ['hosting-task', String(record.nid)])
+    void reported.then(ending)
     const running = { ...record, state: 'running' as const, child: shell.identity, started_at: clock.now() }
-    this.#follow(running, { exited, since: shell.since, dismiss: () => this.#dismissShell(record.run) })
+    this.#follow(running, { reported, since: shell.since, dismiss: () => this.#dismissShell(record.run) })
   }
 
   /**

@@ -1,15 +1,21 @@
-import { closeSync, constants, fstatSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { closeSync, constants, fstatSync, openSync, readSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 
 /* Files of the state directory. A symbolic link planted in the place of one is never followed. */
 
 /** Reads a small regular file; `limit` in bytes. @throws the error of the file system, or EINVAL, EFBIG */
 export function readPlainFile(file: string, limit: number): string {
+  return readDatedFile(file, limit).text
+}
+
+/** As `readPlainFile`; `at`: when it was written last, in milliseconds since 1970. */
+export function readDatedFile(file: string, limit: number): { text: string; at: number } {
   const fd = openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
   try {
     const stat = fstatSync(fd)
     if (!stat.isFile()) throw Object.assign(new Error('not a regular file'), { code: 'EINVAL' })
     if (stat.size > limit) throw Object.assign(new Error('too large'), { code: 'EFBIG' })
-    return readFileSync(fd, 'utf8')
+    const buffer = Buffer.allocUnsafe(stat.size)
+    return { text: buffer.toString('utf8', 0, readSync(fd, buffer)), at: Math.floor(stat.mtimeMs) }
   } finally {
     closeSync(fd)
   }

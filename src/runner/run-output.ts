@@ -1,4 +1,4 @@
-import { closeSync, constants, fstatSync, ftruncateSync, openSync, readSync, writeSync } from 'node:fs'
+import { closeSync, constants, fstatSync, ftruncateSync, lstatSync, openSync, readSync, writeSync } from 'node:fs'
 import { stripVTControlCharacters } from 'node:util'
 
 /** The last bytes of a run's output as text; bytes that are not UTF-8 become U+FFFD. '' where there is none. */
@@ -48,6 +48,7 @@ export function machineFaultIn(output: string): string | undefined {
 export function trimOutput(file: string, limit: number): number {
   let fd: number
   try {
+    if (lstatSync(file).size <= limit) return 0
     fd = openSync(file, constants.O_RDWR | constants.O_NOFOLLOW)
   } catch {
     return 0

@@ -45,6 +45,12 @@ export const SHELL_NAME = 'skynet-run'
 /** What it leaves with, without having run drush, where it cannot write its files: the disk is full, or a fence is up. */
 export const UNWRITTEN = 125
 
+/** How drush's main process left, or the shell before it could tell; `isNoted`: which stands on disk as well. */
+export interface ShellReport {
+  exit: RunExit
+  isNoted: boolean
+}
+
 export interface DrushCommand {
   /** Program, searched in PATH, and what comes before the alias. */
   command: string
@@ -92,7 +98,7 @@ export class RunShell {
   #isRunning = false
   readonly #processes: ProcessTable
   #since: PidMark | undefined
-  #exited: (exit: RunExit) => void = () => undefined
+  #reported: (report: ShellReport) => void = () => undefined
 
   /**
    * @param runs the folder that the runs' will be in.
@@ -117,11 +123,11 @@ export class RunShell {
     // Node would not end before its child: a daemon that leaves would linger for as long as the task takes.
     child.unref()
     channel.unref()
-    channel.setEncoding('latin1').on('data', (status: string) => this.#ended(exitOfShellStatus(Number(status))))
+    channel.setEncoding('latin1').on('data', (status: string) => this.#ended(exitOfShellStatus(Number(status)), true))
     child.once('exit', (code, signal) => {
       this.dismiss()
-      if (code !== null) this.#ended(exitOfShellStatus(code))
-      else this.#ended({ kind: 'signal', signal: (signal ?? 'unknown').replace(/^SIG/, '') })
+      if (code !== null) this.#ended(exitOfShellStatus(code), false)
+      else this.#ended({ kind: 'signal', signal: (signal ?? 'unknown').replace(/^SIG/, '') }, false)
     })
     // Read at once: until Node has collected its child, the pid cannot become another process's.
     const identity = processes.identify(child.pid)
@@ -141,15 +147,14 @@ export class RunShell {
   /**
    * Tells it its run; from then on it is that run's child, and goes its way without us. `words` are the drush command
    * with its arguments.
-   * @returns how drush's main process left, or the shell before it could tell.
    */
-  begin(run: string, words: readonly string[]): Promise<RunExit> {
-    if (!this.isWaiting) return Promise.resolve({ kind: 'unknown' })
-    const exited = new Promise<RunExit>((resolve) => (this.#exited = resolve))
+  begin(run: string, words: readonly string[]): Promise<ShellReport> {
+    if (!this.isWaiting) return Promise.resolve({ exit: { kind: 'unknown' }, isNoted: false })
+    const reported = new Promise<ShellReport>((resolve) => (this.#reported = resolve))
     this.#isRunning = true
     this.#since = this.#processes.sequence.mark()
     this.#channel.write(`${[...words, '', run].join('\n')}\n`)
-    return exited
+    return reported
   }
 
   /** When it was told of its run: it was alone in its session then. */
@@ -157,9 +162,9 @@ export class RunShell {
     return this.#since
   }
 
-  #ended(exit: RunExit): void {
+  #ended(exit: RunExit, isNoted: boolean): void {
     this.#isRunning = false
-    this.#exited(exit)
+    this.#reported({ exit, isNoted })
   }
 
   /** Nobody needs it any more: it leaves, at once or when its drush has. Idempotent. */

@@ -1,13 +1,10 @@
 import {
   chmodSync,
   closeSync,
-  constants,
   existsSync,
-  fstatSync,
   lstatSync,
   mkdirSync,
   openSync,
-  readFileSync,
   readdirSync,
   renameSync,
   rmSync,
@@ -16,7 +13,7 @@ import {
 import { join } from 'node:path'
 import type { z } from 'zod'
 import { SkynetError } from '../config/skynet-error.js'
-import { overwrite, readPlainFile, replaceFile } from './plain-file.js'
+import { overwrite, readDatedFile, readPlainFile, replaceFile } from './plain-file.js'
 import { isSameProcess, type ProcessIdentity } from './process-table.js'
 import { ownedSchema, runRecordSchema, type RunExit, type RunLife, type RunRecord } from './run-record.js'
 
@@ -25,6 +22,9 @@ const UNSAFE = new Set(['EACCES', 'EPERM', 'ENOTDIR', 'EEXIST', 'ELOOP'])
 
 /** More than any record takes, in bytes. */
 const LARGEST = 65_536
+
+/** More than any number takes that a run's shell notes, in bytes. */
+const LARGEST_NOTE = 16
 
 /** How the name begins of a folder that is made ready for a run; hidden, so that it is none yet. */
 const READY = '.ready.'
@@ -304,15 +304,10 @@ export class RunStoreOf<R extends RunLife> {
 
   /** pid and time of the run's shell as it noted them itself; undefined: it never came to run. */
   readStarted(run: string): { pid: number; at: number } | undefined {
-    const file = join(this.directory(run), 'started')
     try {
-      const fd = openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
-      try {
-        // Its time is the child's own clock, whatever has become of ours.
-        return { pid: Number(readFileSync(fd, 'latin1').trim()) || 0, at: Math.floor(fstatSync(fd).mtimeMs) }
-      } finally {
-        closeSync(fd)
-      }
+      // Its time is the child's own clock, whatever has become of ours.
+      const { text, at } = readDatedFile(join(this.directory(run), 'started'), LARGEST_NOTE)
+      return { pid: Number(text.trim()) || 0, at }
     } catch {
       return undefined
     }
@@ -335,7 +330,7 @@ export class RunStoreOf<R extends RunLife> {
   /** The exit status as the run's shell noted it; undefined: it could not, or has not yet. */
   readExit(run: string): RunExit | undefined {
     try {
-      const text = readPlainFile(join(this.directory(run), 'exit'), 16)
+      const text = readPlainFile(join(this.directory(run), 'exit'), LARGEST_NOTE)
       return /^\d{1,3}\n$/.test(text) ? exitOfShellStatus(Number(text)) : undefined
     } catch {
       return undefined

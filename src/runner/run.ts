@@ -1,7 +1,7 @@
-import { setTimeout as wait } from 'node:timers/promises'
 import type { PidMark } from './pid-sequence.js'
 import type { Process, ProcessIdentity, ProcessTable } from './process-table.js'
-import type { Cancellation, RunExit, RunLife, RunRecord } from './run-record.js'
+import type { Cancellation, RunLife, RunRecord } from './run-record.js'
+import type { ShellReport } from './run-shell.js'
 import { OwnershipLost, type RunStoreOf } from './run-store.js'
 import { trimOutput } from './run-output.js'
 import { sessionState } from './run-session.js'
@@ -32,7 +32,7 @@ export interface RunSurroundings<R extends RunLife = RunRecord> {
 
 /** What has been told of the run and tells how drush left. */
 export interface StartedShell {
-  readonly exited: Promise<RunExit>
+  readonly reported: Promise<ShellReport>
   /** When nothing of the run was there but the shell. */
   readonly since: PidMark | undefined
   /** Has the shell leave with drush. */
@@ -59,12 +59,14 @@ export class Run<R extends RunLife = RunRecord> {
   readonly #surroundings: RunSurroundings<R>
   readonly #listener: (event: RunEvent) => void
   readonly #shell: StartedShell | undefined
-  readonly #released = new AbortController()
+  #released = false
+  /** Ends the wait for the next look. */
+  #wake: () => void = () => undefined
   readonly #tree: RunTree
   /** When it is to be killed, should it still be there; undefined: nobody has asked it to end. */
   #killAt: number | undefined
   #isKilled = false
-  #exit: RunExit | undefined
+  #report: ShellReport | undefined
   /** Whether the record on disk says what this one does: not that of a run that is over sooner than it is looked at. */
   #isWritten = false
   #leavesNothing = false
@@ -84,12 +86,17 @@ export class Run<R extends RunLife = RunRecord> {
     this.#listener = listener
     this.#shell = shell
     this.#tree = new RunTree(surroundings.processes, record.child)
+    void shell?.reported.then((report) => {
+      this.#report = report
+      this.#wake()
+    })
   }
 
   /** Follows the run to its end; resolves then, or when it was released. */
   async follow(): Promise<void> {
     const { store, processes, endsWithDrush } = this.#surroundings
-    const mainExit = this.#shell?.exited
+    // A shell of ours was there a moment ago, and what it has to say it says itself.
+    if (this.#shell) await this.#untilNextLook()
     while (!this.#isReleased()) {
       this.#end()
       const state = sessionState(processes, this.child, this.#hasExited(), this.#shell?.since)
@@ -101,30 +108,27 @@ export class Run<R extends RunLife = RunRecord> {
       }
       if (endsWithDrush && state.kind === 'orphans' && store.readExit(this.record.run)?.kind === 'code') break
       if (state.kind === 'orphans' && this.record.state === 'running') {
-        this.#update({ state: 'orphaned', exit: this.#exit ?? store.readExit(this.record.run) ?? { kind: 'unknown' } })
+        this.#update({
+          state: 'orphaned',
+          exit: this.#report?.exit ?? store.readExit(this.record.run) ?? { kind: 'unknown' },
+        })
         if (this.#isReleased()) return
         this.#listener({ kind: 'orphaned', pids: state.processes.map((process) => process.pid) })
       }
       this.#care()
-      if (mainExit && !this.#exit) {
-        const interval = this.#killAt === undefined ? CARE_INTERVAL : LOOK_INTERVAL
-        this.#exit = await Promise.race([mainExit, this.#pause(interval)])
-      } else {
-        await this.#pause(LOOK_INTERVAL)
-      }
-      if (!this.#exit && !this.#isWritten && !this.#isReleased()) this.#update({})
+      await this.#untilNextLook()
     }
     if (this.#isReleased()) return
     trimOutput(store.outputFile(this.record.run), this.#surroundings.outputLimit)
-    this.#exit ??= mainExit && (await mainExit)
-    const noted = store.readExit(this.record.run)
+    const report = this.#report ?? (await this.#shell?.reported)
+    const noted = report?.isNoted ? report.exit : store.readExit(this.record.run)
     // Noted by the run's shell, so its end is on disk already; the record follows with the outcome, a moment later as a
     // rule (`RunKeeper.settling`).
     this.record = {
       ...this.record,
       state: 'ended',
       ended_at: this.#endedAt(),
-      exit: noted ?? this.#exit ?? this.record.exit ?? { kind: 'unknown' },
+      exit: noted ?? report?.exit ?? this.record.exit ?? { kind: 'unknown' },
     }
     this.#listener({ kind: 'ended', isNoted: noted !== undefined })
   }
@@ -136,7 +140,7 @@ export class Run<R extends RunLife = RunRecord> {
 
   /** Whether drush is known to have exited. What an adopted run's shell has to say only its note tells. */
   #hasExited(): boolean {
-    if (this.#exit || this.#shell) return this.#exit !== undefined
+    if (this.#shell) return this.#report !== undefined
     return this.#surroundings.store.readExit(this.record.run) !== undefined
   }
 
@@ -155,7 +159,8 @@ export class Run<R extends RunLife = RunRecord> {
 
   /** Lets go of the run and leaves it alone: its child goes on, another daemon adopts it. Idempotent. */
   release(): void {
-    this.#released.abort()
+    this.#released = true
+    this.#wake()
   }
 
   /**
@@ -177,7 +182,7 @@ export class Run<R extends RunLife = RunRecord> {
   }
 
   #isReleased(): boolean {
-    return this.#released.signal.aborted
+    return this.#released
   }
 
   #care(): void {
@@ -229,7 +234,17 @@ export class Run<R extends RunLife = RunRecord> {
     }
   }
 
-  async #pause(ms: number): Promise<undefined> {
-    return wait(ms, undefined, { signal: this.#released.signal }).catch(() => undefined)
+  /** A shell of ours cuts the wait short. A run that is still there after the first one has its record written. */
+  async #untilNextLook(): Promise<void> {
+    const isReportDue = this.#shell !== undefined && this.#report === undefined
+    const ms = isReportDue && this.#killAt === undefined ? CARE_INTERVAL : LOOK_INTERVAL
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, ms)
+      this.#wake = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+    })
+    if (!this.#report && !this.#isWritten && !this.#isReleased()) this.#update({})
   }
 }

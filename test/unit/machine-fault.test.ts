@@ -56,6 +56,8 @@ test('below min_free in the state directory nothing is started; both ends of tha
   assert.deepEqual(admission.halt(), { kind: 'outage', what: 'the state directory has only 999 bytes left' })
   admission.halt()
   machine.free = 1_000
+  assert.equal(admission.halt()?.kind, 'outage', 'looked at a moment ago')
+  machine.now = 1_000
   assert.equal(admission.halt(), undefined)
   admission.halt()
   assert.deepEqual(told, [

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, test } from 'node:test'
 import { shellOf } from '../../src/runner/adoption.js'
 import { ProcessTable } from '../../src/runner/process-table.js'
+import type { RunExit } from '../../src/runner/run-record.js'
 import { RunShell, type DrushCommand } from '../../src/runner/run-shell.js'
 import { RunStore } from '../../src/runner/run-store.js'
 import { ShellPool } from '../../src/runner/shell-pool.js'
@@ -46,12 +47,15 @@ function shell(drush = DRUSH): RunShell {
   return made
 }
 
+const noted = (exit: RunExit) => ({ exit, isNoted: true })
+const unnoted = (exit: RunExit) => ({ exit, isNoted: false })
+
 const fileOf = (name: string) => join(store.directory(RUN), name)
 
 describe('the shell of a run', () => {
   test('runs drush with its words, whatever is in them, and notes its pid and the exit status', async () => {
     const one = shell()
-    assert.deepEqual(await one.begin(RUN, ['hosting-task', ' $(7) \\ "']), { kind: 'code', code: 0 })
+    assert.deepEqual(await one.begin(RUN, ['hosting-task', ' $(7) \\ "']), noted({ kind: 'code', code: 0 }))
     assert.equal(readFileSync(fileOf('output'), 'utf8'), 'hosting-task\n $(7) \\ "\n')
     assert.equal(readFileSync(fileOf('started'), 'utf8'), `${one.identity.pid}\n`)
     assert.deepEqual(store.readExit(RUN), { kind: 'code', code: 0 })
@@ -71,7 +75,7 @@ describe('the shell of a run', () => {
   test('does nothing where another daemon has put up its fence', async () => {
     store.fence(RUN)
     const one = shell()
-    assert.deepEqual(await one.begin(RUN, ['hosting-task', '7']), { kind: 'code', code: 125 })
+    assert.deepEqual(await one.begin(RUN, ['hosting-task', '7']), unnoted({ kind: 'code', code: 125 }))
     assert.equal(readFileSync(fileOf('output'), 'utf8').includes('hosting-task'), false)
   })
 
@@ -88,17 +92,17 @@ describe('the shell of a run', () => {
   test('does nothing where a link has been planted in the place of the output', async () => {
     symlinkSync(join(dir, 'elsewhere'), fileOf('output'))
     const one = shell()
-    assert.deepEqual(await one.begin(RUN, ['hosting-task', '7']), { kind: 'code', code: 125 })
+    assert.deepEqual(await one.begin(RUN, ['hosting-task', '7']), unnoted({ kind: 'code', code: 125 }))
     assert.equal(existsSync(join(dir, 'elsewhere')), false)
   })
 
   test('waits for another run when it has told how drush ended, and is known as the old one no more', async () => {
     const one = shell({ command: 'sh', alias: '-c', nice: 0 })
-    assert.deepEqual(await one.begin(RUN, ['echo first; trap "" PIPE; exit 3']), { kind: 'code', code: 3 })
+    assert.deepEqual(await one.begin(RUN, ['echo first; trap "" PIPE; exit 3']), noted({ kind: 'code', code: 3 }))
     assert.equal(one.isWaiting, true)
     assert.equal(shellOf(RUN, store, processes), undefined)
     mkdirSync(store.directory(NEXT))
-    assert.deepEqual(await one.begin(NEXT, ['echo second; kill -9 $$']), { kind: 'signal', signal: 'KILL' })
+    assert.deepEqual(await one.begin(NEXT, ['echo second; kill -9 $$']), noted({ kind: 'signal', signal: 'KILL' }))
     assert.equal(readFileSync(fileOf('output'), 'utf8'), 'first\n')
     assert.deepEqual(store.readExit(RUN), { kind: 'code', code: 3 })
     assert.equal(readFileSync(join(store.directory(NEXT), 'started'), 'utf8'), `${one.identity.pid}\n`)
@@ -122,20 +126,20 @@ describe('the shell of a run', () => {
     writeFileSync(join(dir, 'go'), '')
     await gone(one)
     assert.deepEqual(store.readExit(RUN), { kind: 'code', code: 4 })
-    assert.deepEqual(await told, { kind: 'signal', signal: 'PIPE' }, 'which nobody reads who has the note')
+    assert.deepEqual(await told, unnoted({ kind: 'signal', signal: 'PIPE' }), 'which nobody reads who has the note')
   })
 
   test('that has died since it was taken says so when it is told its run', async () => {
     const one = shell()
     process.kill(one.identity.pid, 'SIGKILL')
     await waitFor(() => !existsSync(`/proc/${one.identity.pid}`), { what: 'Node to collect the dead shell' })
-    assert.deepEqual(await one.begin(RUN, ['hosting-task', '7']), { kind: 'unknown' })
+    assert.deepEqual(await one.begin(RUN, ['hosting-task', '7']), unnoted({ kind: 'unknown' }))
   })
 
   test('leaves with the status that it could not note', async () => {
     const one = shell({ command: 'sh', alias: '-c', nice: 0 })
     mkdirSync(fileOf('exit'))
-    assert.deepEqual(await one.begin(RUN, ['exit 5']), { kind: 'code', code: 5 })
+    assert.deepEqual(await one.begin(RUN, ['exit 5']), unnoted({ kind: 'code', code: 5 }))
     await gone(one)
   })
 })

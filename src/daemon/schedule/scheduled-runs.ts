@@ -5,9 +5,15 @@ import { adoptionOf, shellOf } from '../../runner/adoption.js'
 import { isSameProcess, type ProcessIdentity, type ProcessTable } from '../../runner/process-table.js'
 import { Run, type RunEvent, type StartedShell } from '../../runner/run.js'
 import { machineFaultIn, readOutputEnd } from '../../runner/run-output.js'
-import { PLANNED, type RunExit } from '../../runner/run-record.js'
+import { PLANNED } from '../../runner/run-record.js'
 import { OwnershipLost, isReadable, type UnreadableRecord } from '../../runner/run-store.js'
-import { RunShell, UNWRITTEN, type ChildSurroundings, type DrushCommand } from '../../runner/run-shell.js'
+import {
+  RunShell,
+  UNWRITTEN,
+  type ChildSurroundings,
+  type DrushCommand,
+  type ShellReport,
+} from '../../runner/run-shell.js'
 import type { Clock } from '../clock.js'
 import { endDiskFault, tellDiskFault } from '../disk-fault.js'
 import {
@@ -113,10 +119,10 @@ export class ScheduledRuns {
     }
     endDiskFault(conditions)
     let shell: RunShell
-    let exited: Promise<RunExit>
+    let reported: Promise<ShellReport>
     try {
       shell = new RunShell(store.runsDirectory, settings().drush, surroundings, processes)
-      exited = shell.begin(record.run, [command])
+      reported = shell.begin(record.run, [command])
     } catch (error) {
       // Without its folder a shell that should still come goes no further.
       store.remove(record.run)
@@ -129,9 +135,9 @@ export class ScheduledRuns {
       // The disk filled up since the first record. The shell's own note names the child to whoever comes after us.
       logger.warn({ err: error, run: record.run }, 'record not written; the run goes on')
     }
-    this.#follow(running, { exited, since: shell.since, dismiss: () => shell.dismiss() })
+    this.#follow(running, { reported, since: shell.since, dismiss: () => shell.dismiss() })
     // It runs no other command after this one.
-    void exited.then(() => shell.dismiss())
+    void reported.then(() => shell.dismiss())
     const { run, child } = running
     logger.info({ command, run, pid: child.pid, late_ms: Math.max(0, now - dueAt) }, 'scheduled command started')
     return 'started'
