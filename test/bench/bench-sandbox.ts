@@ -59,6 +59,12 @@ async function leaderConnection({ hostmaster }: Sandbox): Promise<number | null>
   return holder?.id ?? null
 }
 
+/** Whether nothing of any run is left to be done: claims stand until a run is settled. */
+export async function isSettled({ hostmaster }: Sandbox): Promise<boolean> {
+  const rows = await hostmaster.semaphore()
+  return !rows.some(({ name }) => name.startsWith('skynet_run_'))
+}
+
 function untilAwake(sandbox: Sandbox): Promise<unknown> {
   const isAwake = () =>
     wake(sandbox.home).then(

@@ -6,7 +6,7 @@ import { wake } from '../sandbox/demo-wake.js'
 import type { DaemonProcess } from '../sandbox/daemon-process.js'
 import { stopDaemon } from '../sandbox/leader.js'
 import type { Sandbox } from '../sandbox/sandbox.js'
-import { PATIENCE_MS, awakeLeader, configureBench, type Bench } from './bench-sandbox.js'
+import { PATIENCE_MS, awakeLeader, configureBench, isSettled, type Bench } from './bench-sandbox.js'
 import { cpuMs, processesOfSession, residentMb, servedTo } from './counters.js'
 import type { Effort } from './effort.js'
 import { atMost, seen, type Figure } from './figure.js'
@@ -97,19 +97,13 @@ async function run({ sandbox, world }: Bench, drush: LightDrush, least: number):
     const last = tasks.at(-1)?.nid ?? 0
     const isDone = async () => {
       if (drush.begun.length - before < tasks.length) return false
-      return (await openTasks(sandbox)) === 0
+      return isSettled(sandbox)
     }
     await sandbox.waitFor(isDone, { what: `the end of ${last}`, timeoutMs: PATIENCE_MS, everyMs: 20 })
     count += tasks.length
     drush.begun.splice(0, before)
   }
   return count
-}
-
-/** Claims stand until a run is settled. */
-async function openTasks(sandbox: Sandbox): Promise<number> {
-  const rows = await sandbox.hostmaster.semaphore()
-  return rows.filter(({ name }) => name.startsWith('skynet_run_')).length
 }
 
 function sessionOf(pid: number): number {

@@ -3,7 +3,7 @@ import { wake } from '../sandbox/demo-wake.js'
 import { queueTasks } from '../sandbox/bulk-tasks.js'
 import { stopDaemon } from '../sandbox/leader.js'
 import { asAccount } from '../sandbox/account.js'
-import { PATIENCE_MS, awakeLeader, clock, configureBench, type Bench } from './bench-sandbox.js'
+import { PATIENCE_MS, awakeLeader, clock, configureBench, isSettled, type Bench } from './bench-sandbox.js'
 import type { Effort } from './effort.js'
 import { atMost, quantile, range, type Figure } from './figure.js'
 import { LightDrush } from './light-drush.js'
@@ -89,6 +89,8 @@ export async function measureAdoption(bench: Bench, effort: Effort): Promise<Fig
   }
   sandbox.release('adopted')
   for (const { nid } of tasks) await sandbox.waitForStatus(nid, 1, PATIENCE_MS)
+  // Else the next daemon adopts them, and is not idle when it is measured.
+  await sandbox.waitFor(() => isSettled(sandbox), { what: 'all runs to be settled', timeoutMs: PATIENCE_MS })
   await stopDaemon(daemon)
   return [
     atMost('restart after kill -9 → adoption complete: median', quantile(times), {
