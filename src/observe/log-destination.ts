@@ -25,7 +25,7 @@ export function destination(file: string | null): LogDestination {
     gathered = ''
   }
   const write = (line: string): void => {
-    if (gathered === '') setImmediate(pass)
+    if (gathered === '') process.nextTick(pass)
     gathered += line
   }
   const flush = (): void => {
