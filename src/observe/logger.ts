@@ -35,7 +35,7 @@ export function openLog(settings: LogSettings, isTerminal: boolean): DaemonLog {
         translateTime: 'SYS:HH:MM:ss',
         singleLine: true,
       })
-    : target.lines
+    : target.stream
   const logger = pino(
     {
       level: settings.level,
