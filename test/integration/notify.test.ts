@@ -65,8 +65,8 @@ test('a failed task is told of, with all that names it; a good one and one with 
     await sandbox.hostmaster.queueTask({ object, type: 'verify', arguments: { sandbox_end } })
   }
   const failed = await waitFor('task_failed')
-  const ended = linesOf(daemon, 'task ended').find(({ outcome }) => outcome === 'error')
-  const [nid, vid] = [ended?.['nid'], ended?.['vid']]
+  const ended = await daemon.waitForLog(({ msg, outcome }) => msg === 'task ended' && outcome === 'error')
+  const [nid, vid] = [ended['nid'], ended['vid']]
   assert.equal(failed.task?.nid, nid)
   assert.deepEqual(failed.task, { nid, vid, type: 'verify', object: uri, run: failed.task?.run })
   assert.match(failed.message, new RegExp(`^Task ${String(nid)} \\(verify of ${uri}\\) failed after \\d+ s\\.`))
