@@ -45,20 +45,23 @@ const QUEUE: PlanInput = {
   footprints: new Footprints(WORLD),
 }
 
-/** Median of the times (ms) that it takes, once it has been run often enough to be compiled. */
-function median(work: () => unknown): number {
+/**
+ * What it takes (ms) once it has been run often enough to be compiled: a tenth of the times are shorter. Neighbours on the
+ * same processor only make a run longer, here and there by half for seconds, so the median would be a measure of them.
+ */
+function duration(work: () => unknown): number {
   const times: number[] = []
-  for (let i = 0; i < 41; i++) {
+  for (let i = 0; i < 110; i++) {
     const start = performance.now()
     work()
     times.push(performance.now() - start)
   }
-  return times.slice(10).sort((a, b) => a - b)[15] ?? Infinity
+  return times.slice(10).sort((a, b) => a - b)[10] ?? Infinity
 }
 
 /** How slow this machine is just now: sorting and hashing ten thousand small objects, which is most of a plan's work. */
 function yardstick(): number {
-  return median(() => {
+  return duration(() => {
     const byRid = new Map<number, WaitingTask>()
     for (const task of WAITING) byRid.set(task.rid, { ...task })
     return [...WAITING].sort((a, b) => b.changed - a.changed || a.nid - b.nid).map(({ nid }) => byRid.get(nid))
@@ -67,14 +70,14 @@ function yardstick(): number {
 
 test('A plan for ten thousand waiting tasks takes less than 20 ms.', (t) => {
   assert.ok(plan(QUEUE).start.length > 0)
-  const [time, scale] = [median(() => plan(QUEUE)), yardstick()]
+  const [time, scale] = [duration(() => plan(QUEUE)), yardstick()]
   t.diagnostic(`plan ${time.toFixed(1)} ms; yardstick ${scale.toFixed(1)} ms`)
   // On a machine that is busy with other things the yardstick is slower in the same way.
   assert.ok(time < 20 || time < 8 * scale, `it took ${time.toFixed(1)} ms, the yardstick ${scale.toFixed(1)} ms`)
 })
 
 test('What starts, without reasons, is decided faster still.', (t) => {
-  const [time, scale] = [median(() => startNow(QUEUE)), yardstick()]
+  const [time, scale] = [duration(() => startNow(QUEUE)), yardstick()]
   t.diagnostic(`startNow ${time.toFixed(1)} ms; yardstick ${scale.toFixed(1)} ms`)
   assert.ok(time < 20 || time < 6 * scale, `it took ${time.toFixed(1)} ms, the yardstick ${scale.toFixed(1)} ms`)
 })
@@ -82,5 +85,5 @@ test('What starts, without reasons, is decided faster still.', (t) => {
 test('With all slots taken the length of the queue costs nothing.', () => {
   const full = { ...QUEUE, running: [running(1, 'backup', 1001)], limits: { concurrentTasks: 1 } }
   assert.deepEqual(startNow(full), [])
-  assert.ok(median(() => startNow(full)) < 0.5)
+  assert.ok(duration(() => startNow(full)) < 0.5)
 })
