@@ -99,6 +99,9 @@ export function configSchema({ home, cores, isCron, timeZone }: Surroundings) {
         .register(keyHelp, {
           help: `No task is started while the load is above this; auto: ${LOAD_PER_CORE} for each processor, above which drush itself refuses.`,
         }),
+      long_poll: yesNo().prefault('yes').register(keyHelp, {
+        help: 'Whether the database server looks for new tasks by itself while there is nothing to do, which saves most of what an idle daemon costs. It needs MariaDB; other servers are asked as ever.',
+      }),
     })
     .register(keyHelp, { help: 'What is started, and when.' })
 

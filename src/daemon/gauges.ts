@@ -1,10 +1,10 @@
 import type { Gauges } from '../observe/metrics.js'
 import type { Reason } from '../scheduler/plan.js'
-import { recordOf, takesSlot } from './active-run.js'
+import { takesSlot } from './active-run.js'
 import type { DaemonParts } from './daemon-parts.js'
 import { oldestOf } from './late-queue.js'
+import { waitingTasks } from './plan-input.js'
 import { reasonsOf } from './status-of.js'
-import type { TaskRow } from '../hostmaster/task-queries.js'
 
 /** Why a task waits, and `next` for those that nothing keeps from starting. All are shown, so that none comes and goes. */
 const NOBODY: Record<Reason['kind'] | 'next', 0> = {
@@ -55,10 +55,4 @@ export function gaugesOf(parts: DaemonParts, { leads, databaseUp, knowsQueue }: 
     databaseUp,
     leads,
   }
-}
-
-/** Those that wait in Aegir and have no run: until drush has begun, the row of one that was started says queued. */
-export function waitingTasks({ reader, keeper }: DaemonParts): TaskRow[] {
-  const busy = new Set(keeper.active.map((active) => recordOf(active).nid))
-  return [...reader.mirror.waiting.values()].filter(({ nid }) => !busy.has(nid))
 }

@@ -5,11 +5,21 @@ import { ConfigurationChanged } from './configuration-changed.js'
 import type { DaemonParts } from './daemon-parts.js'
 import type { Heartbeat, HeartbeatState, HeartbeatView } from './heartbeat.js'
 import { LeadershipLost } from './leadership-lost.js'
+import { LongPoll } from './long-poll.js'
 import type { Observation } from './observation.js'
 import { QueueLeader } from './queue-leader.js'
 import { leaderState } from './snapshot.js'
 import { WakeSocket } from './wake-socket.js'
 import type { Waker } from './waker.js'
+
+/** How long nothing must have woken the loop before it has the server look for it, in milliseconds. */
+const QUIET = 5_000
+
+/** For how long it does so at most, in milliseconds; then the loop has a turn. */
+const LONGEST_REST = 5_000
+
+/** What all looks of a rest may take together, in milliseconds, so that it ends by itself. */
+const LOOKS_TAKE = 200
 
 export interface LeadSurroundings {
   parts: DaemonParts
@@ -34,12 +44,18 @@ export class Lead {
   readonly #connection: DatabaseConnection
   readonly #surroundings: LeadSurroundings
   readonly #leader: QueueLeader
+  readonly #longPoll: LongPoll
   #wake: WakeSocket | undefined
+  /** When the loop was last woken, by the clock that does not jump. */
+  #wokenAt: number
 
   constructor(connection: DatabaseConnection, lock: LeaderLock, surroundings: LeadSurroundings) {
     this.#connection = connection
     this.#surroundings = surroundings
-    this.#leader = new QueueLeader(surroundings.parts, connection, lock)
+    const { parts, waker } = surroundings
+    this.#leader = new QueueLeader(parts, connection, lock)
+    this.#longPoll = new LongPoll(connection, lock, { ...parts, returned: () => waker.wake() })
+    this.#wokenAt = parts.clock.monotonic()
   }
 
   /** Makes the next turn poll, whatever the interval. */
@@ -49,6 +65,7 @@ export class Lead {
 
   /** A run is about to end, and another task to start in its place. */
   expectEnd(): void {
+    this.#longPoll.release()
     this.#leader.expectEnd()
   }
 
@@ -88,7 +105,7 @@ export class Lead {
   }
 
   async #betweenTurns(wait: number): Promise<void> {
-    const { parts, observation, chores, waker, configuration } = this.#surroundings
+    const { parts, observation, chores, waker } = this.#surroundings
     await this.#tellDrupal()
     await this.#readHistory()
     parts.drushWatch.probeWhenDue()
@@ -96,8 +113,36 @@ export class Lead {
     observation.look()
     observation.keep()
     // Before the wait: whoever ends it, by the end of a run as a rule, is not to wait for that.
-    if ((await configuration.look()) === 'reconnect') throw new ConfigurationChanged()
-    await waker.wait(Math.min(wait, parts.settings().queue.poll_interval, parts.pauses.untilNextEnd()))
+    await this.#lookAtConfiguration()
+    const isRested = await this.#rest()
+    if (isRested) await this.#lookAtConfiguration()
+    else {
+      const most = Math.min(parts.settings().queue.poll_interval, parts.pauses.untilNextEnd())
+      if (await waker.wait(Math.min(wait, most))) this.#wokenAt = parts.clock.monotonic()
+    }
+  }
+
+  /**
+   * While there is nothing to do, the server looks for us: a turn costs a hundred times what a look there does. Whatever
+   * would end our own wait ends this one.
+   * @returns false: that cannot be now, and nothing was waited for.
+   */
+  async #rest(): Promise<boolean> {
+    const { parts, waker } = this.#surroundings
+    const { clock, pauses, settings } = parts
+    const { long_poll, poll_interval } = settings().queue
+    if (!long_poll || clock.monotonic() - this.#wokenAt < QUIET || !this.#leader.isAtRest) return false
+    const most = Math.min(LONGEST_REST, this.#leader.untilDue(), pauses.untilNextEnd())
+    const looks = Math.floor((most - LOOKS_TAKE) / poll_interval)
+    if (!(await this.#longPoll.begin(this.#leader.watched(), poll_interval, looks))) return false
+    const isWoken = await waker.wait(most)
+    if (isWoken && this.#longPoll.isUnderWay) this.#wokenAt = clock.monotonic()
+    await this.#longPoll.end()
+    return true
+  }
+
+  async #lookAtConfiguration(): Promise<void> {
+    if ((await this.#surroundings.configuration.look()) === 'reconnect') throw new ConfigurationChanged()
   }
 
   async #tellDrupal(): Promise<void> {

@@ -1,3 +1,4 @@
+import type { TaskRow } from '../hostmaster/task-queries.js'
 import type { PlanInput, RunningTask, WaitingTask } from '../scheduler/plan.js'
 import type { Footprint } from '../scheduler/locks.js'
 import { isPutOff } from '../scheduler/queue-order.js'
@@ -6,24 +7,30 @@ import type { DaemonParts } from './daemon-parts.js'
 import { pauseOf } from './pauses.js'
 import type { KnownTopology } from './topology-reader.js'
 
+/** Those that wait in Aegir and have no run: until drush has begun, the row of one that was started says queued. */
+export function waitingTasks({ reader, keeper }: DaemonParts): TaskRow[] {
+  const busy = new Set(keeper.active.map((active) => recordOf(active).nid))
+  return [...reader.mirror.waiting.values()].filter(({ nid }) => !busy.has(nid))
+}
+
 /** What the scheduler decides on, gathered from the rooms that know it. */
 export function planInput(parts: DaemonParts, known: KnownTopology): PlanInput {
-  const { reader, keeper, attempts, outage, claimedElsewhere, pauses, clock, settings } = parts
-  const busy = new Set(keeper.active.map((active) => recordOf(active).nid))
+  const { attempts, outage, claimedElsewhere, pauses, clock, settings } = parts
   const pausesOfTasks = pauses.ofTasks()
   const waiting: WaitingTask[] = []
-  for (const task of reader.mirror.waiting.values()) {
-    // Until drush has begun, the row of a task that we just started still says queued.
-    if (busy.has(task.nid)) continue
+  for (const task of waitingTasks(parts)) {
     const claimedUntil = claimedElsewhere.until(task)
     const until = claimedUntil ?? attempts.parked(task.nid)?.until
     const paused = pauseOf(task, pausesOfTasks)
-    waiting.push({
-      ...task,
-      ...(until === undefined ? {} : { parkedUntil: until }),
-      ...(claimedUntil === undefined ? {} : { claimed: true }),
-      ...(paused === undefined ? {} : { paused }),
-    })
+    // Most have none of it, and a copy of each of ten thousand would be thrown away with the plan.
+    if (until === undefined && paused === undefined) waiting.push(task)
+    else
+      waiting.push({
+        ...task,
+        ...(until === undefined ? {} : { parkedUntil: until }),
+        ...(claimedUntil === undefined ? {} : { claimed: true }),
+        ...(paused === undefined ? {} : { paused }),
+      })
   }
   const isProbing = outage.state.kind === 'out'
   const startable = waiting.filter((task) => !isPutOff(task, clock.now()))

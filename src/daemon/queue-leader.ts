@@ -1,5 +1,6 @@
 import type { DatabaseConnection } from '../hostmaster/connection.js'
 import type { LeaderLock } from '../hostmaster/leader-lock.js'
+import type { WatchedQueue } from '../hostmaster/queue-change.js'
 import type { QueuePoll } from '../hostmaster/queue-poll.js'
 import { deleteClaim, readClaims } from '../hostmaster/run-queries.js'
 import { isPhpTrue } from '../hostmaster/php-value.js'
@@ -7,7 +8,7 @@ import { startNow } from '../scheduler/plan.js'
 import { taskOfRunName, type RunRecord } from '../runner/run-record.js'
 import { isReadable } from '../runner/run-store.js'
 import { RECALL } from './attempts.js'
-import { takesSlot } from './active-run.js'
+import { recordOf, takesSlot } from './active-run.js'
 import { carryOutCancellations } from './cancellation.js'
 import type { DaemonParts } from './daemon-parts.js'
 import { tellDiskFault } from './disk-fault.js'
@@ -25,6 +26,9 @@ const WRITE_AGE = 60_000
 
 /** How often the leader's connection is used, so that the server's wait_timeout (30 s) does not end it. */
 const PING_INTERVAL = 10_000
+
+/** A ping that would be due so soon is made with the turn that there is, in milliseconds. */
+const PING_AHEAD = 1_000
 
 /** A lock row that no poll has renewed for this long is renewed without one, in milliseconds: polls may be rare. */
 const RENEW_INTERVAL = 45_000
@@ -99,7 +103,7 @@ export class QueueLeader {
     const interval = settings().queue.poll_interval
     scheduledRuns.settleEnded()
     pauses.tellEnds()
-    const isPingDue = clock.monotonic() - this.#pingedAt >= PING_INTERVAL
+    const isPingDue = this.#untilPing() <= PING_AHEAD
     if (isPingDue) await this.#stayLeader()
     // What is due is started behind a poll only, which tells whether we still lead.
     const isDue = !this.#parts.draining() && schedule.isDue()
@@ -112,8 +116,41 @@ export class QueueLeader {
     await settler.removeClaims(this.#connection, isPollDue || isPingDue || keeper.active.length === 0)
     if (start === 'plan anew') return 0
     if (!this.#parts.draining()) keeper.prepare()
-    const due = Math.min(this.#polledAt + interval, this.#pingedAt + PING_INTERVAL)
-    return Math.max(0, Math.min(due - clock.monotonic(), schedule.wait()))
+    return Math.max(0, Math.min(this.#polledAt + interval - clock.monotonic(), this.untilDue()))
+  }
+
+  /** Milliseconds until something other than a poll is due. */
+  untilDue(): number {
+    return Math.min(this.#untilPing(), this.#parts.schedule.wait())
+  }
+
+  #untilPing(): number {
+    return this.#pingedAt + PING_INTERVAL - this.#parts.clock.monotonic()
+  }
+
+  /**
+   * Whether only a change in the database, a wake-up or the end of a run can give us something to do, so that nobody
+   * misses a turn until then.
+   */
+  get isAtRest(): boolean {
+    const { reader, keeper, foreign, lockRow, outage, draining, slots } = this.#parts
+    const { waiting, processing } = reader.mirror
+    if (draining() || !reader.isAtRest || lockRow.state.kind !== 'ours' || outage.state.kind !== 'working') return false
+    const { active } = keeper
+    if (active.some(({ phase }) => phase !== 'following')) return false
+    // A task that could start may have to wait for a time (parked, settling, paused until then).
+    if (waiting.size > 0 && active.length < slots()) return false
+    // Somebody else's processes are looked for; stuck rows are only read anew now and then (`ForeignLook`).
+    if (foreign.all.some(({ is }) => is.kind !== 'stuck')) return false
+    const known = new Set([...active.map((each) => recordOf(each).nid), ...foreign.all.map(({ task }) => task.nid)])
+    return [...processing.keys()].every((nid) => known.has(nid))
+  }
+
+  /** What the next poll will look at. */
+  watched(): WatchedQueue {
+    const { reader, clock, settings } = this.#parts
+    const window = reader.window(clock.monotonic(), settings().queue.poll_interval)
+    return { window, leaderLock: this.#lock.name }
   }
 
   /**

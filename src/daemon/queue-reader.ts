@@ -34,6 +34,18 @@ export class QueueReader {
     return this.#complete
   }
 
+  /** Whether everything is known, and nothing is being read again. */
+  get isAtRest(): boolean {
+    return this.#complete && !this.#reconcile
+  }
+
+  /** Vids among which a poll looks for what came late; an empty window while so many wait that few polls look. */
+  window(now: number, interval: number): { floor: number; mark: number } {
+    const { mirror } = this
+    const isLooked = mirror.waiting.size * LOOK_BACK_INTERVAL_PER_TASK <= interval
+    return { floor: isLooked ? mirror.floor(now) : mirror.mark, mark: mirror.mark }
+  }
+
   /** A new connection may lead to another server or another state of it: read everything again, bit by bit. */
   reconnected(): void {
     this.#reconciledAt = Number.NEGATIVE_INFINITY

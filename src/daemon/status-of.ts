@@ -7,7 +7,7 @@ import { emptyTopology, namesIn } from '../scheduler/topology.js'
 import { recordOf } from './active-run.js'
 import type { DaemonParts } from './daemon-parts.js'
 import type { Pause } from './pauses.js'
-import { planInput } from './plan-input.js'
+import { planInput, waitingTasks } from './plan-input.js'
 import { healthOf } from './status-health.js'
 import type { Role, RunningStatus, Status, WaitingGroup, WaitingStatus } from './status.js'
 
@@ -63,9 +63,7 @@ function stateOf(parts: DaemonParts, facts: DaemonFacts): Omit<Status, 'health'>
   const { clock, settings, reader, foreign, attempts, conditions, keeper, outage, durations, failures, slots } = parts
   const now = clock.now()
   const lost = conditions.get('database')
-  const waiting = [...reader.mirror.waiting.values()]
-    .filter((task) => !keeper.find((record) => record.nid === task.nid))
-    .sort((a, b) => a.changed - b.changed || a.nid - b.nid)
+  const waiting = waitingTasks(parts).sort((a, b) => a.changed - b.changed || a.nid - b.nid)
   const reasons = reasonsOf(parts)
   const say = sayReason(parts)
   const waitingStatus = (task: TaskRow): WaitingStatus => {

@@ -17,12 +17,14 @@ export class Waker {
     this.#abort.abort('woken')
   }
 
-  /** Resolves after `ms`, or at once when woken during or since the last wait. */
-  async wait(ms: number): Promise<void> {
+  /** Resolves after `ms`, or at once when woken during or since the last wait. @returns whether it was woken. */
+  async wait(ms: number): Promise<boolean> {
     if (!this.#awake && ms > 0) {
       if (this.#abort.signal.aborted) this.#abort = new AbortController()
       await this.#clock.pause(ms, this.#abort.signal)
     }
+    const isWoken = this.#awake
     this.#awake = false
+    return isWoken
   }
 }

@@ -93,10 +93,10 @@ export class DatabaseConnection {
     return this.#closed
   }
 
-  /** Rows of a SELECT. */
-  async rows<Row>(statement: string, values: StatementValue[] = [], limit = this.#limits.statement): Promise<Row[]> {
+  /** Rows of a SELECT. @param wait milliseconds that it waits at the server, as it is told to. */
+  async rows<Row>(statement: string, values: StatementValue[] = [], wait = 0): Promise<Row[]> {
     const execute = (done: Done<RowDataPacket[]>) => this.#connection.execute(statement, values, done)
-    return (await this.#again(() => this.#bounded(execute, limit))) as Row[]
+    return (await this.#again(() => this.#bounded(execute, wait + this.#limits.statement))) as Row[]
   }
 
   /** Rows that an INSERT, UPDATE or DELETE matched (FOUND_ROWS is on: a row that already had the value counts). */

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { DATABASE_LIMITS, DatabaseConnection, type DatabaseAddress, type DatabaseLimits } from './connection.js'
+import { DATABASE_LIMITS, DatabaseConnection, type DatabaseAddress } from './connection.js'
 
 /** Seconds of silence after which the server itself ends the leader's connection, and with it the lock. */
 const LEADER_WAIT_TIMEOUT = 30
@@ -16,12 +16,11 @@ export function leaderLockName(database: string): string {
 export class LeaderLock {
   readonly #connection: DatabaseConnection
   readonly #name: string
-  readonly #limits: DatabaseLimits
+  #holdsWakeLock = false
 
-  private constructor(connection: DatabaseConnection, name: string, limits: DatabaseLimits) {
+  private constructor(connection: DatabaseConnection, name: string) {
     this.#connection = connection
     this.#name = name
-    this.#limits = limits
   }
 
   /** @throws DatabaseError */
@@ -33,7 +32,7 @@ export class LeaderLock {
       connection.destroy()
       throw error
     }
-    return new LeaderLock(connection, leaderLockName(address.db), limits)
+    return new LeaderLock(connection, leaderLockName(address.db))
   }
 
   /** What `IS_USED_LOCK` answers while the lock is ours. */
@@ -51,11 +50,11 @@ export class LeaderLock {
 
   /** Waits up to `seconds` at the server for the lock. @returns whether it is ours. @throws DatabaseError */
   async acquire(seconds: number): Promise<boolean> {
-    const limit = seconds * 1000 + this.#limits.statement
+    const values = [this.#name, seconds]
     const rows = await this.#connection.rows<{ got: number | null }>(
       'SELECT GET_LOCK(?, ?) AS got',
-      [this.#name, seconds],
-      limit,
+      values,
+      seconds * 1000,
     )
     return rows[0]?.got === 1
   }
@@ -63,6 +62,26 @@ export class LeaderLock {
   /** Keeps the connection from the server's `wait_timeout`; to be called every ten seconds. @throws DatabaseError */
   async ping(): Promise<void> {
     await this.#connection.rows('SELECT 1 AS alive')
+  }
+
+  /** Another lock of the leader's connection: its release ends the wait of a statement elsewhere (`awaitQueueChange`). */
+  get wakeLock(): string {
+    return `${this.#name}:wake`
+  }
+
+  /** @returns whether the wake lock is ours; false: somebody has it, for a moment as a rule. @throws DatabaseError */
+  async holdWakeLock(): Promise<boolean> {
+    if (this.#holdsWakeLock) return true
+    const rows = await this.#connection.rows<{ got: number | null }>('SELECT GET_LOCK(?, 0) AS got', [this.wakeLock])
+    this.#holdsWakeLock = rows[0]?.got === 1
+    return this.#holdsWakeLock
+  }
+
+  /** Idempotent. @throws DatabaseError */
+  async releaseWakeLock(): Promise<void> {
+    if (!this.#holdsWakeLock) return
+    this.#holdsWakeLock = false
+    await this.#connection.rows('SELECT RELEASE_LOCK(?) AS released', [this.wakeLock])
   }
 
   async close(): Promise<void> {

@@ -39,6 +39,12 @@ export async function servedTo(hostmaster: Hostmaster): Promise<Served> {
   }
 }
 
+/** How many statements the server has been sent by anybody; what a compound statement does in itself is not sent. */
+export async function sentStatements(hostmaster: Hostmaster): Promise<number> {
+  const [row] = await hostmaster.query<{ Value: string }>("SHOW GLOBAL STATUS LIKE 'Questions'")
+  return Number(row?.Value)
+}
+
 /** How many connections the hostmaster's user has. */
 export async function connectionsOf(hostmaster: Hostmaster): Promise<number> {
   const [row] = await hostmaster.query<{ count: number }>(

@@ -101,8 +101,10 @@ async function settlesAsFailed(nid: number): Promise<DaemonProcess> {
   assert.match(errors[0]?.message ?? '', /drush was ended .*\(run \d{8}T\d{9}Z-\d+-\d+\)/)
   assert.equal((await ended(daemon, next.nid))['outcome'], 'success')
   assert.deepEqual(journalOf(nid), ['start'])
-  const claims = (await sandbox.hostmaster.semaphore()).filter(({ name }) => name.startsWith('skynet_run_'))
-  assert.deepEqual(claims, [])
+  // The claims of settled runs are removed together, when the daemon has nothing else to do.
+  const areRemoved = async () =>
+    !(await sandbox.hostmaster.semaphore()).some(({ name }) => name.startsWith('skynet_run_'))
+  await sandbox.waitFor(areRemoved, { what: 'the claims to be removed', timeoutMs: PATIENCE_MS })
   return daemon
 }
 

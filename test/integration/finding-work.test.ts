@@ -103,7 +103,7 @@ describe('history', () => {
 
 /** `Handler_read%` of one poll of an idle daemon that has just been started. */
 async function rowsReadByPolls(sandbox: Sandbox, site: number): Promise<number> {
-  const daemon = await startLeader(sandbox, ['--verbose'])
+  const daemon = await startLeader(sandbox, ['--verbose', '--set', 'queue.long_poll=no'])
   // Once this task is done the first reconcile is over, and what follows is the idle daemon, which has read its history.
   const { nid } = await sandbox.hostmaster.queueTask({ object: site, type: 'verify' })
   await daemon.waitForLog(({ msg, nid: of }) => msg === 'task ended' && of === nid, { timeoutMs: PATIENCE_MS })
