@@ -59,7 +59,7 @@ export async function queued(
   // A schedule that is added later needs its parser, and by then an upgrade may have removed the file.
   await loadCron()
 
-  const log = openTheLog(config)
+  const log = await openTheLog(config)
   const { username, shell } = userInfo()
   const daemon = new Daemon({
     version: context.version,
@@ -184,9 +184,9 @@ async function firstConfiguration(
   }
 }
 
-function openTheLog({ log }: Config): DaemonLog {
+async function openTheLog({ log }: Config): Promise<DaemonLog> {
   try {
-    return openLog(log, process.stdout.isTTY)
+    return await openLog(log, process.stdout.isTTY)
   } catch (cause) {
     throw new SkynetError(
       'CONFIG_INVALID',

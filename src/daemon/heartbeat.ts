@@ -81,6 +81,12 @@ export class Heartbeat {
     })
   }
 
+  /** Milliseconds until the row is to be written again, changed or not. */
+  untilDue(): number {
+    const { clock, interval } = this.#options
+    return this.#triedAt + interval() - clock.monotonic()
+  }
+
   /** Keeps Aegir's own note of the last run fresh. @throws DatabaseError when the connection is lost */
   async noteRun(connection: DatabaseConnection): Promise<void> {
     const { clock } = this.#options

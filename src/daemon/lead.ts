@@ -128,11 +128,11 @@ export class Lead {
    * @returns false: that cannot be now, and nothing was waited for.
    */
   async #rest(): Promise<boolean> {
-    const { parts, waker } = this.#surroundings
+    const { parts, waker, heartbeat } = this.#surroundings
     const { clock, pauses, settings } = parts
     const { long_poll, poll_interval } = settings().queue
     if (!long_poll || clock.monotonic() - this.#wokenAt < QUIET || !this.#leader.isAtRest) return false
-    const most = Math.min(LONGEST_REST, this.#leader.untilDue(), pauses.untilNextEnd())
+    const most = Math.min(LONGEST_REST, this.#leader.untilDue(), pauses.untilNextEnd(), heartbeat.untilDue())
     const looks = Math.floor((most - LOOKS_TAKE) / poll_interval)
     if (!(await this.#longPoll.begin(this.#leader.watched(), poll_interval, looks))) return false
     const isWoken = await waker.wait(most)

@@ -2,8 +2,11 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import type { Clock } from './clock.js'
 
-/** How long there must have been no run before the collection, and from one to the next, in milliseconds. */
-const REST = 10_000
+/**
+ * How long there must have been no run before the collection, and from one to the next, in milliseconds. A little less than
+ * ten seconds, in which even the quietest daemon has a turn, so that each of those turns collects.
+ */
+const REST = 9_000
 
 /** The first frees what the runs have left, the others what has served to collect it, and code that is not run any more. */
 const TIMES = 4

@@ -8,7 +8,7 @@ export interface Effort {
   parallelTasks: number
   /** Tasks of the daemon of which little is known but that it is slow. */
   phpTasks: number
-  /** Before the daemon counts as idle: the history has been read, and V8 collects after eight seconds what a start leaves. */
+  /** Before the daemon counts as idle: the history has been read, and what the start has left has been collected, at the second turn that is a ping. */
   restSeconds: number
   idleSeconds: number
   /** Until a daemon without a run has collected its garbage for the last time: four times, ten seconds apart, and this one looks every ten seconds. */
@@ -31,7 +31,7 @@ export const FULL: Effort = {
   serialTasks: 100,
   parallelTasks: 200,
   phpTasks: 8,
-  restSeconds: 15,
+  restSeconds: 25,
   idleSeconds: 60,
   collectionSeconds: 55,
   historyTasks: 1_000_000,

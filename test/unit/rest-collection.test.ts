@@ -2,15 +2,15 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { RestCollection } from '../../src/daemon/rest-collection.js'
 
-test('what the start has left is collected once, when nothing has run for ten seconds', () => {
+test('what the start has left is collected once, when nothing has run for nine seconds', () => {
   const time = { now: 0 }
   const collections: number[] = []
   const rest = new RestCollection({ monotonic: () => time.now }, () => collections.push(time.now))
   for (; time.now < 60_000; time.now += 500) rest.look(false)
-  assert.deepEqual(collections, [10_000])
+  assert.deepEqual(collections, [9_000])
 })
 
-test('what runs have left is collected four times, ten seconds apart, when there has been none for as long, and not again before the next run', () => {
+test('what runs have left is collected four times, nine seconds apart, when there has been none for as long, and not again before the next run', () => {
   const time = { now: 0 }
   const collections: number[] = []
   const rest = new RestCollection({ monotonic: () => time.now }, () => collections.push(time.now))
@@ -22,7 +22,7 @@ test('what runs have left is collected four times, ten seconds apart, when there
   lookUntil(95_000, false)
   lookUntil(96_000, true)
   lookUntil(300_000, false)
-  assert.deepEqual(collections, [105_500, 115_500, 125_500, 135_500])
+  assert.deepEqual(collections, [104_500, 113_500, 122_500, 131_500])
   lookUntil(301_000, true)
   lookUntil(400_000, false)
   assert.equal(collections.length, 8)
