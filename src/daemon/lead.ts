@@ -123,8 +123,8 @@ export class Lead {
   }
 
   /**
-   * While there is nothing to do, the server looks for us: a turn costs a hundred times what a look there does. Whatever
-   * would end our own wait ends this one.
+   * While there is nothing to do, the server looks for us, which costs it little more than our polls do, and us next to
+   * nothing. Whatever would end our own wait ends this one.
    * @returns false: that cannot be now, and nothing was waited for.
    */
   async #rest(): Promise<boolean> {
@@ -133,7 +133,7 @@ export class Lead {
     const { long_poll, poll_interval } = settings().queue
     if (!long_poll || clock.monotonic() - this.#wokenAt < QUIET || !this.#leader.isAtRest) return false
     const most = Math.min(LONGEST_REST, this.#leader.untilDue(), pauses.untilNextEnd(), heartbeat.untilDue())
-    const looks = Math.floor((most - LOOKS_TAKE) / poll_interval)
+    const looks = Math.floor((most - LOOKS_TAKE) / poll_interval) + 1
     if (!(await this.#longPoll.begin(this.#leader.watched(), poll_interval, looks))) return false
     const isWoken = await waker.wait(most)
     if (isWoken && this.#longPoll.isUnderWay) this.#wokenAt = clock.monotonic()

@@ -46,18 +46,18 @@ export class LongPoll {
 
   /**
    * @param interval milliseconds from one look to the next
-   * @param looks how many at most; a single one is not worth it
+   * @param looks how many at most, the first at once; less than two intervals are not worth it
    * @returns whether the server looks now. @throws DatabaseError when the connection is lost
    */
   async begin(watched: WatchedQueue, interval: number, looks: number): Promise<boolean> {
-    if (!this.#isUsable || looks < 2) return false
+    if (!this.#isUsable || looks < 3) return false
     const { window } = watched
     const common = { ...watched, wakeLock: this.#lock.wakeLock }
     try {
       if (this.#known?.window.floor !== window.floor || this.#known.window.mark !== window.mark) {
         this.#known = undefined
-        // Without a wait, and before the wake lock is taken: an old server would drop the leader lock for a second one.
-        const fingerprint = await this.#ask({ ...common, interval: 0, looks: 1, fingerprint: null })
+        // Before the wake lock is taken: an old server, which cannot do this, would drop the leader lock for a second one.
+        const fingerprint = await this.#ask({ ...common, interval, looks: 1, fingerprint: null })
         this.#known = { window, fingerprint }
         // What has changed since the last poll is in it already: the next poll has to come first.
         return false
@@ -90,7 +90,7 @@ export class LongPoll {
     const began = clock.monotonic()
     try {
       const fingerprint = await this.#ask(request)
-      const isEarly = clock.monotonic() - began < request.interval
+      const isEarly = clock.monotonic() - began < request.interval && fingerprint === request.fingerprint
       if (isEarly && !this.#released) throw new Error('the server does not wait between two looks')
       this.#known = { window: request.window, fingerprint }
     } catch (error) {

@@ -14,9 +14,9 @@ export interface ChangeRequest extends WatchedQueue {
   wakeLock: string
   /** Milliseconds from one look to the next. */
   interval: number
-  /** How many looks at most. */
+  /** How many looks at most; the first one is made at once. */
   looks: number
-  /** What was answered before, for the same queue; null: any answer is new. */
+  /** What was answered before, for the same queue; null: whatever is seen is new. */
   fingerprint: string | null
 }
 
@@ -33,9 +33,8 @@ const AWAIT_CHANGE = `
   SET STATEMENT long_query_time = 3600, max_statement_time = 0 FOR
   BEGIN NOT ATOMIC
     DECLARE seen CHAR(32);
-    DECLARE looks, woken INT DEFAULT 0;
-    REPEAT
-      SET woken = COALESCE(GET_LOCK(?, ?), 0), looks = looks + 1;
+    DECLARE looks INT DEFAULT 0;
+    look: LOOP
       SELECT MD5(CONCAT_WS('/',
           COALESCE((SELECT MAX(vid) FROM hosting_task), ''),
           @@server_id, @@hostname, @@port, @@datadir, DATABASE(),
@@ -47,15 +46,21 @@ const AWAIT_CHANGE = `
           (SELECT GROUP_CONCAT(v.name, '=', v.value ORDER BY v.name SEPARATOR '/') FROM variable v
             WHERE v.name IN (${VARIABLES.map((name) => `'${name}'`).join(', ')}))))
         INTO seen;
-    UNTIL woken OR NOT (seen <=> ?) OR looks >= ? END REPEAT;
-    IF woken THEN DO RELEASE_LOCK(?); END IF;
+      SET looks = looks + 1;
+      IF NOT (seen <=> ?) OR looks >= ? THEN LEAVE look; END IF;
+      IF GET_LOCK(?, ?) THEN
+        DO RELEASE_LOCK(?);
+        LEAVE look;
+      END IF;
+    END LOOP;
     SELECT seen AS fingerprint;
   END`
 
 /** @returns the fingerprint of the queue as last looked at. @throws DatabaseError, of a server that cannot do this too */
 export async function awaitQueueChange(connection: DatabaseConnection, request: ChangeRequest): Promise<string> {
   const { window, leaderLock, wakeLock, interval, looks, fingerprint } = request
-  const values = [wakeLock, interval / 1000, window.floor, window.mark, leaderLock, fingerprint, looks, wakeLock]
+  const { floor, mark } = window
+  const values = [floor, mark, leaderLock, fingerprint, looks, wakeLock, interval / 1000, wakeLock]
   // A compound statement may have several results; this one has one.
   const [answer] = await connection.rows<{ fingerprint: string }[]>(AWAIT_CHANGE, values, looks * interval)
   return answer?.[0]?.fingerprint ?? ''

@@ -1,6 +1,8 @@
 /** How much of everything is measured. */
 export interface Effort {
   wokenTasks: number
+  /** Each after seven seconds. */
+  restedTasks: number
   polledTasks: number
   peerReactions: number
   pairs: number
@@ -25,6 +27,7 @@ export interface Effort {
 /** Under ten minutes on two cores. */
 export const FULL: Effort = {
   wokenTasks: 200,
+  restedTasks: 5,
   polledTasks: 40,
   peerReactions: 6,
   pairs: 5,
@@ -46,6 +49,7 @@ export const FULL: Effort = {
 /** Under one minute: the counts are the same, the times only show whether something is far off. */
 export const QUICK: Effort = {
   wokenTasks: 20,
+  restedTasks: 0,
   polledTasks: 4,
   peerReactions: 0,
   pairs: 1,

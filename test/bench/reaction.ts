@@ -9,6 +9,9 @@ import { daemonPhp, eachSecond, type Peer } from './peers.js'
 
 const POLL_MS = 500
 
+/** After so long without a task the daemon has the server look for it, in milliseconds. */
+const REST_MS = 7_000
+
 /** From the commit of a task to the moment that its drush runs, by drush's own clock. */
 export async function measureReaction(bench: Bench, effort: Effort): Promise<Figure[]> {
   const { sandbox } = bench
@@ -21,6 +24,11 @@ export async function measureReaction(bench: Bench, effort: Effort): Promise<Fig
     const ms = await reaction(bench, drush, task, () => wake(sandbox.home))
     if (task >= 0) woken.push(ms)
     await delay(30)
+  }
+  const rested: number[] = []
+  for (let task = 0; task < effort.restedTasks; task++) {
+    await delay(REST_MS)
+    rested.push(await reaction(bench, drush, task, () => wake(sandbox.home)))
   }
   const polled: number[] = []
   for (let task = 0; task < effort.polledTasks; task++) {
@@ -40,6 +48,7 @@ export async function measureReaction(bench: Bench, effort: Effort): Promise<Fig
   return [
     atMost('committed → drush exists, woken: median', quantile(woken), { most: 10, unit: ' ms' }),
     atMost('the same: p99', quantile(woken, 0.99), { most: 50, unit: ' ms', note: `${woken.length} tasks` }),
+    ...restedFigures(rested),
     atMost(`by polling alone, every ${POLL_MS} ms: median`, quantile(polled), { most: 270, unit: ' ms' }),
     atMost('a wake-up lost: at worst', Math.max(...polled), {
       most: POLL_MS + 50,
@@ -48,6 +57,12 @@ export async function measureReaction(bench: Bench, effort: Effort): Promise<Fig
     }),
     ...peers,
   ]
+}
+
+function restedFigures(rested: number[]): Figure[] {
+  if (rested.length === 0) return []
+  const note = `${rested.length} tasks, ${range(rested, ' ms')}; code and caches are cold then`
+  return [seen('woken from a rest at the server: median', quantile(rested), ' ms', note)]
 }
 
 async function peerReaction(bench: Bench, drush: LightDrush, name: string, peer: Peer, count: number): Promise<Figure> {

@@ -53,8 +53,8 @@ test('first it learns what a change is a change from; then the server looks, unt
   assert.equal(await poll.begin(WATCHED, 500, 9), false)
   assert.equal(await poll.begin(WATCHED, 500, 9), true)
   assert.deepEqual(asked, [
-    ['skynet:a:wake', 0, 0, 1_000, 'skynet:a', null, 1, 'skynet:a:wake'],
-    ['skynet:a:wake', 0.5, 0, 1_000, 'skynet:a', 'x', 9, 'skynet:a:wake'],
+    [0, 1_000, 'skynet:a', null, 1, 'skynet:a:wake', 0.5, 'skynet:a:wake'],
+    [0, 1_000, 'skynet:a', 'x', 9, 'skynet:a:wake', 0.5, 'skynet:a:wake'],
   ])
   assert.equal(poll.isUnderWay, true)
   poll.release()
@@ -75,9 +75,9 @@ test('what is learned is of one window of vids: for another it is learned anew',
   assert.equal(asked.length, 2)
 })
 
-test('a single look is not worth it, and without the wake lock the wait could not be ended', async () => {
+test('less than two intervals are not worth it, and without the wake lock the wait could not be ended', async () => {
   const { poll, asked } = longPoll([() => says('x')], { holds: false })
-  assert.equal(await poll.begin(WATCHED, 5_000, 1), false)
+  assert.equal(await poll.begin(WATCHED, 2_500, 2), false)
   assert.equal(asked.length, 0)
   assert.equal(await poll.begin(WATCHED, 500, 9), false)
   assert.equal(await poll.begin(WATCHED, 500, 9), false)
@@ -104,6 +104,16 @@ test('a server that answers without having waited is not asked again', async () 
   assert.equal(await poll.begin(WATCHED, 500, 9), false)
   assert.equal(asked.length, 3)
   assert.equal(said.length, 1)
+})
+
+test('a change that is there already is answered at once, and the server is asked again', async () => {
+  const { poll, asked, said } = longPoll([() => says('x'), () => says('y'), () => says('y')])
+  await poll.begin(WATCHED, 500, 9)
+  assert.equal(await poll.begin(WATCHED, 500, 9), true)
+  await new Promise((resolve) => setImmediate(resolve))
+  await poll.end()
+  assert.equal(await poll.begin(WATCHED, 500, 9), true)
+  assert.deepEqual([asked.length, asked[2]?.[3], said], [3, 'y', []])
 })
 
 test('a lost connection is for whoever holds it: it is thrown where it is noticed, and told by nobody here', async () => {
