@@ -20,6 +20,12 @@ const ROLLBACK = 'ROLLBACK'
 
 const USER = 'skynet_chaos'
 
+/** The statement with which the server looks for a daemon that has nothing to do. */
+const LOOK = 'SET STATEMENT long_query_time'
+
+/** Of a vid that is no task's. */
+const OUTLIVING_CLAIM = 'skynet_run_1'
+
 /** Long enough for a busy machine; the daemon's own clock makes little of it. */
 const TOUR_LIMIT = 60_000
 
@@ -42,13 +48,15 @@ export const databaseErrors: Scenario = {
       const known = new Set<string>([CONNECT, ROLLBACK])
       const nids: number[] = []
       const mayFail: number[] = []
+      let looks = 0
       const tour = async (isDone: () => boolean) => {
-        const one = await tourOfStatements(world, random, isDone)
+        const one = await tourOfStatements(world, random, { isDone, looks: () => looks })
         nids.push(...one.nids)
         mayFail.push(...one.mayFail)
       }
       proxy.decide = (statement) => {
         known.add(statement)
+        if (statement.startsWith(LOOK)) looks += 1
         return undefined
       }
       await tour(() => true)
@@ -62,6 +70,7 @@ export const databaseErrors: Scenario = {
         proxy.decide = (statement) => {
           if (!known.has(statement)) armed.add(statement)
           known.add(statement)
+          if (statement.startsWith(LOOK)) looks += 1
           // A rollback is only seen after a failure that does not cut the connection.
           const provokesRollback =
             armed.has(ROLLBACK) &&
@@ -100,11 +109,17 @@ export const databaseErrors: Scenario = {
   },
 }
 
+interface Progress {
+  isDone: () => boolean
+  /** How often the server has been asked to look. */
+  looks: () => number
+}
+
 /** Leads a daemon through all that it ever sends to a database, until everything is done. */
 async function tourOfStatements(
   world: World,
   random: Random,
-  isDone: () => boolean,
+  { isDone, looks }: Progress,
 ): Promise<{ nids: number[]; mayFail: number[] }> {
   const { hostmaster } = world.sandbox
   const nids: number[] = []
@@ -138,9 +153,14 @@ async function tourOfStatements(
     mayFail.push(killed)
     const drush = await soon(() => world.sandbox.journalFile.of('start', killed)[0], TOUR_LIMIT)
     if (drush) process.kill(drush.pid, 'SIGKILL')
-    const { nid: cancelled } = await hostmaster.queueTask({ ...long, object: world.sites[4] ?? 0 })
+    const { nid: cancelled, vid } = await hostmaster.queueTask({ ...long, object: world.sites[4] ?? 0 })
     mayFail.push(cancelled)
     await soon(() => world.sandbox.journalFile.of('start', cancelled)[0], TOUR_LIMIT)
+    // A claim that outlives its run, as with a restored database: the next daemon removes it.
+    await hostmaster.execute(
+      'REPLACE INTO semaphore (name, value, expire) SELECT ?, value, expire FROM semaphore WHERE name = ?',
+      [OUTLIVING_CLAIM, `skynet_run_${vid}`],
+    )
     await cancel(world, cancelled)
     await setRow('skynet:elsewhere:1', 100)
     await delay(100)
@@ -149,6 +169,10 @@ async function tourOfStatements(
     // An object that was saved, for the topology.
     await hostmaster.execute('UPDATE node SET changed = UNIX_TIMESTAMP() + ? WHERE nid = ?', [round, world.sites[2]])
     await world.finished([...nids, ...mayFail])
+    // With nothing left to do the server is asked once what there is and then to look; or a fault keeps it from that.
+    const before = looks()
+    const refused = () => daemon.logs.some(({ msg }) => msg.startsWith('the server does not look'))
+    await soon(() => looks() >= before + 2 || refused() || undefined, TOUR_LIMIT)
     daemon.kill('SIGINT')
     const { code, signal } = await daemon.exited
     if (code !== 0) throw new Error(`The daemon left with ${code ?? signal ?? '?'}.\n${daemon.lastWords()}`)

@@ -86,6 +86,9 @@ export function normalised(statement: string): string {
     .trim()
 }
 
+/** Among the flags of an end: another answer to the same statement follows. */
+const MORE_RESULTS = 0x0008
+
 class Conversation {
   readonly closed: Promise<void>
   readonly #client: Socket
@@ -146,6 +149,11 @@ class Conversation {
     withheld.packets += 1
     const isOnly = withheld.packets === 1 && payload[0] === 0
     if (payload[0] === 0xfe && payload.length < 9) withheld.ends += 1
+    if (withheld.ends === 2 && (payload.readUInt16LE(3) & MORE_RESULTS) !== 0) {
+      // A compound statement says in an answer of its own that it is over.
+      this.#withheld = { error: withheld.error, packets: 0, ends: 0 }
+      return
+    }
     if (isOnly || payload[0] === 0xff || withheld.ends === 2) {
       this.#withheld = undefined
       this.#tell(withheld.error)
