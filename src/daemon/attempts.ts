@@ -1,3 +1,6 @@
+import { taskOfRunName, type RunRecord } from '../runner/run-record.js'
+import { isReadable, type RunStore } from '../runner/run-store.js'
+
 /** Waits after an attempt of a task that drush did not get to, in milliseconds; the last one repeats. */
 const WAITS = [30_000, 2 * 60_000, 10 * 60_000, 60 * 60_000]
 
@@ -10,6 +13,22 @@ function waitAfter(attempts: number): number {
 
 /** All attempts of a task lie within this many milliseconds; what is older need not be recalled. */
 export const RECALL = 4 * 60 * 60_000
+
+/** The tasks that wait, by nid. */
+type Waiting = ReadonlyMap<number, { vid: number }>
+
+/**
+ * The settled runs that `recall` counts, oldest first: those of queueings that still wait. They are known by their names,
+ * and there is none as a rule, so that of thousands of records none has to be read.
+ */
+export function earlierRuns(store: RunStore, waiting: Waiting, now: number): RunRecord[] {
+  if (waiting.size === 0) return []
+  const runs = store.historyNames().filter((run) => {
+    const task = taskOfRunName(run)
+    return task && now - task.plannedAt < RECALL && waiting.get(task.nid)?.vid === task.vid
+  })
+  return runs.map((run) => store.readHistory(run)).filter(isReadable)
+}
 
 export interface Parked {
   nid: number
@@ -42,13 +61,19 @@ export class Attempts {
 
   /**
    * Recalls the attempts of earlier daemons from what the last runs, oldest first, came to. An attempt is counted when
-   * drush has been asked whether it works at all, just before the run is settled: a restart makes no wait shorter.
+   * drush has been asked whether it works at all, just before the run is settled: a restart makes no wait shorter. What
+   * this daemon has counted and not yet settled stays counted.
    */
   recall(runs: { nid: number; vid: number; outcome: string | null; settled_at: number | null }[]): void {
+    const counted = [...this.#parked.values()]
     this.#parked.clear()
     for (const { nid, vid, outcome, settled_at } of runs) {
       if (outcome === 'not started') this.count({ nid, vid }, 'drush did not begin it', settled_at ?? 0)
       else if (outcome !== 'outage') this.forget(nid)
+    }
+    for (const parked of counted) {
+      const recalled = this.#parked.get(parked.nid)
+      if (recalled?.vid !== parked.vid || recalled.attempts < parked.attempts) this.#parked.set(parked.nid, parked)
     }
   }
 
@@ -57,7 +82,7 @@ export class Attempts {
   }
 
   /** Drops what is no longer waiting; a clock that was set back makes no wait longer than it was meant to be. */
-  keepOnly(waiting: ReadonlyMap<number, { vid: number }>, now: number): void {
+  keepOnly(waiting: Waiting, now: number): void {
     for (const [nid, parked] of this.#parked) {
       if (waiting.get(nid)?.vid !== parked.vid) this.#parked.delete(nid)
       else parked.until = Math.min(parked.until, now + waitAfter(parked.attempts))

@@ -8,7 +8,7 @@ import { isReadable, type RunStore } from '../runner/run-store.js'
 /** How many are kept. */
 const KEPT = 5
 
-/** How many of the latest records are looked through for them at the start: a file each, some milliseconds in all. */
+/** How many of the latest records are looked through for them: a file each, some milliseconds in all. */
 const LOOKED_THROUGH = 200
 
 /** A run whose task is red in Aegir because of it. */
@@ -28,6 +28,8 @@ export interface Failure {
 export class LastFailures {
   readonly #store: RunStore
   #failures: Failure[] = []
+  /** Whether those of earlier daemons are known. A start does not wait for that. */
+  #hasRecalled = false
   /** Runs whose task has yet to be asked for the reason. */
   readonly #unread = new Set<string>()
 
@@ -36,11 +38,17 @@ export class LastFailures {
   }
 
   list(): readonly Failure[] {
+    if (!this.#hasRecalled) this.#recall()
     return this.#failures
   }
 
-  /** Looks for them in the records; what is known already stays known. */
-  recall(): void {
+  /** Another daemon may have led: its failures are in the records. What is known already stays known. */
+  recallAnew(): void {
+    this.#hasRecalled = false
+  }
+
+  #recall(): void {
+    this.#hasRecalled = true
     const found: RunRecord[] = []
     for (const run of this.#store.historyNames().slice(-LOOKED_THROUGH).reverse()) {
       const record = this.#store.readHistory(run)
@@ -57,7 +65,7 @@ export class LastFailures {
 
   /** Asks for the reason of one of them, if any is unknown. @throws DatabaseError when the connection is lost */
   async step(connection: DatabaseConnection): Promise<void> {
-    const failure = this.#failures.find(({ run }) => this.#unread.has(run))
+    const failure = this.list().find(({ run }) => this.#unread.has(run))
     if (!failure) return
     try {
       const error = (await readTaskEnd(connection, failure.nid))?.error ?? null

@@ -5,9 +5,7 @@ import type { QueuePoll } from '../hostmaster/queue-poll.js'
 import { deleteClaim, readClaims } from '../hostmaster/run-queries.js'
 import { isPhpTrue } from '../hostmaster/php-value.js'
 import { startNow } from '../scheduler/plan.js'
-import { taskOfRunName, type RunRecord } from '../runner/run-record.js'
-import { isReadable } from '../runner/run-store.js'
-import { RECALL } from './attempts.js'
+import { earlierRuns } from './attempts.js'
 import { recordOf, takesSlot } from './active-run.js'
 import { carryOutCancellations } from './cancellation.js'
 import type { DaemonParts } from './daemon-parts.js'
@@ -48,6 +46,8 @@ export class QueueLeader {
   readonly #foreignLook: ForeignLook
   readonly #starter: RunStarter
   #urgentInARow = 0
+  /** Whether the attempts of earlier daemons are known. */
+  #hasRecalled = false
 
   constructor(parts: DaemonParts, connection: DatabaseConnection, lock: LeaderLock) {
     this.#parts = parts
@@ -71,15 +71,14 @@ export class QueueLeader {
 
   /** Takes over what earlier daemons of this state directory left. @throws DatabaseError */
   async takeOver(): Promise<void> {
-    const { keeper, logger, attempts, reader, topology, durations, failures, settler } = this.#parts
+    const { keeper, logger, reader, topology, durations, failures, settler } = this.#parts
     reader.reconnected()
     settler.servedAgain()
     topology.forget()
     durations.reconnected()
     const adopted = keeper.adopt()
     this.#parts.schedule.takeOver()
-    attempts.recall(this.#recentRuns())
-    failures.recall()
+    failures.recallAnew()
     for (const { nid, vid, run, object, type, state } of adopted) {
       logger.info({ nid, vid, run, object, type, state }, 'run adopted')
     }
@@ -179,15 +178,6 @@ export class QueueLeader {
     await lockRow.release(this.#connection).catch(() => undefined)
   }
 
-  #recentRuns(): RunRecord[] {
-    const { store, clock } = this.#parts
-    const recent = store.historyNames().filter((run) => {
-      const age = clock.now() - (taskOfRunName(run)?.plannedAt ?? 0)
-      return age < RECALL
-    })
-    return recent.map((run) => store.readHistory(run)).filter(isReadable)
-  }
-
   /** Keeps what a leader holds in the database from ending for want of use, whatever the poll interval. */
   async #stayLeader(): Promise<void> {
     const { clock, lockRow } = this.#parts
@@ -268,8 +258,10 @@ export class QueueLeader {
 
   /** @returns `plan anew` when a task turned out not to be ours to start: its slot is still free. */
   async #start(): Promise<'done' | 'plan anew'> {
-    const { reader, keeper, attempts, topology, clock } = this.#parts
+    const { reader, keeper, attempts, store, topology, clock } = this.#parts
     if (this.#parts.draining() || !this.#poll || !reader.complete) return 'done'
+    if (!this.#hasRecalled) attempts.recall(earlierRuns(store, reader.mirror.waiting, clock.now()))
+    this.#hasRecalled = true
     // Also when nothing waits any more: a parked task that was deleted or cancelled is to leave the status.
     attempts.keepOnly(reader.mirror.waiting, clock.now())
     if (reader.mirror.waiting.size === 0) return 'done'

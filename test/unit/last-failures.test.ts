@@ -44,7 +44,6 @@ const nids = () => failures.list().map(({ nid }) => nid)
 describe('the last failures', () => {
   test('are those of earlier daemons and of this one, the latest five, newest first', () => {
     for (let nid = 1; nid <= 4; nid += 1) record(nid, nid === 2 ? 'success' : 'error', nid * 1000)
-    failures.recall()
     assert.deepEqual(nids(), [4, 3, 1])
     for (let nid = 5; nid <= 7; nid += 1) failures.note(record(nid, 'error', nid * 1000), false)
     assert.deepEqual(nids(), [7, 6, 5, 4, 3])
@@ -67,13 +66,18 @@ describe('the last failures', () => {
     assert.deepEqual(nids(), [9])
   })
 
-  test('cost no more than some hundred records to recall, and nothing once five are known', () => {
+  test('are looked for when they are wanted, in some hundred records at most, and in no more once five are known', () => {
     for (let nid = 1; nid <= 1000; nid += 1) record(nid, 'success', nid)
-    failures.recall()
+    failures.recallAnew()
+    assert.equal(read.length, 0)
+    assert.deepEqual(nids(), [])
+    assert.equal(read.length, 200)
+    assert.deepEqual(nids(), [])
     assert.equal(read.length, 200)
     read = []
     for (let nid = 1001; nid <= 1010; nid += 1) record(nid, 'error', nid)
-    failures.recall()
+    failures.recallAnew()
+    assert.deepEqual(nids(), [1010, 1009, 1008, 1007, 1006])
     assert.equal(read.length, 5)
   })
 
@@ -85,7 +89,7 @@ describe('the last failures', () => {
     assert.deepEqual(reasons(), ['see http://a.example.com/user/reset/…', null])
     await failures.step(answering(null))
     await failures.step(answering('not asked for again'))
-    failures.recall()
+    failures.recallAnew()
     await failures.step(answering('nor after a reconnect'))
     assert.deepEqual(reasons(), ['see http://a.example.com/user/reset/…', null])
   })

@@ -1,6 +1,6 @@
 import { lstatSync } from 'node:fs'
 import { join } from 'node:path'
-import { Attempts, RECALL, type Parked } from '../../daemon/attempts.js'
+import { Attempts, earlierRuns, type Parked } from '../../daemon/attempts.js'
 import { OwnPauses, isWholeQueue } from '../../daemon/pause.js'
 import { claimOrigin, parseClaim } from '../../daemon/run-claim.js'
 import { findWork, livingProcess } from '../../daemon/task-work.js'
@@ -9,7 +9,6 @@ import { isPhpTrue } from '../../hostmaster/php-value.js'
 import { readClaims } from '../../hostmaster/run-queries.js'
 import { readOpenTasks, readTask, type TaskRow } from '../../hostmaster/task-queries.js'
 import { printable } from '../../observe/printable.js'
-import { taskOfRunName } from '../../runner/run-record.js'
 import { isReadable } from '../../runner/run-store.js'
 import { nameTasks } from '../../scheduler/plan.js'
 import { pass, warn, type CheckGroup, type Finding } from './check.js'
@@ -90,12 +89,10 @@ async function parkedTasks(exam: Examination, open: () => Promise<TaskRow[]>): P
 /** As a daemon that starts now would recall them. */
 function parkedByHistory({ config, machine }: Examination, open: TaskRow[]) {
   const store = openRunStore(config.state.dir)
-  const recent = (store?.historyNames() ?? []).filter(
-    (run) => machine.now() - (taskOfRunName(run)?.plannedAt ?? 0) < RECALL,
-  )
+  const waiting = new Map(open.filter(({ status }) => status === 0).map((task) => [task.nid, task]))
   const attempts = new Attempts()
-  attempts.recall(recent.flatMap((run) => store?.readHistory(run) ?? []).filter(isReadable))
-  attempts.keepOnly(new Map(open.filter(({ status }) => status === 0).map((task) => [task.nid, task])), Date.now())
+  if (store) attempts.recall(earlierRuns(store, waiting, machine.now()))
+  attempts.keepOnly(waiting, machine.now())
   return attempts.list()
 }
 
