@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import type { GenericSchema } from 'valibot'
 import { configSchema, keyHelp, type ConfigSchema, type KeyHelp } from './schema.js'
 
 /** A key of the schema, as the reading of the files, the reference and `config show` need it. */
@@ -7,7 +7,7 @@ export interface KeyDescription extends KeyHelp {
   /** Text of the default; undefined where the key must be given. */
   fallback: string | undefined
   /** Reads one text. */
-  type: z.ZodType
+  type: GenericSchema
 }
 
 export interface SectionDescription {
@@ -15,22 +15,21 @@ export interface SectionDescription {
   help: string
   keys: KeyDescription[]
   /** In place of keys where the names are free. */
-  free: { name: z.ZodType; value: z.ZodType } | undefined
+  free: { name: GenericSchema; value: GenericSchema } | undefined
 }
 
 /** Everything that the schema knows, by section, in its own order. */
 export function describeSchema(schema: ConfigSchema): SectionDescription[] {
-  return Object.entries(schema.shape).map(([name, prefault]): SectionDescription => {
-    const section = prefault.unwrap()
+  return Object.entries(schema.entries).map(([name, { wrapped: section }]): SectionDescription => {
     const help = keyHelp.get(section)?.help ?? ''
-    return section instanceof z.ZodObject
+    return section.type === 'object'
       ? {
           name,
           help,
-          keys: Object.entries<z.ZodType>(section.shape).map(([key, type]) => describeKey(key, type)),
+          keys: Object.entries<GenericSchema>(section.entries).map(([key, type]) => describeKey(key, type)),
           free: undefined,
         }
-      : { name, help, keys: [], free: { name: section.keyType, value: section.valueType } }
+      : { name, help, keys: [], free: { name: section.key, value: section.value } }
   })
 }
 
@@ -38,8 +37,8 @@ export function describeSchema(schema: ConfigSchema): SectionDescription[] {
 export const describeConfig = (): SectionDescription[] =>
   describeSchema(configSchema({ home: '/', cores: 1, isCron: () => true, timeZone: 'UTC' }))
 
-function describeKey(name: string, type: z.ZodType): KeyDescription {
-  const fallback = type instanceof z.ZodPrefault ? String(type.def.defaultValue) : undefined
+function describeKey(name: string, type: GenericSchema): KeyDescription {
+  const fallback = 'default' in type ? String(type.default) : undefined
   const help: KeyHelp = keyHelp.get(type) ?? { help: '' }
   return { ...help, name, fallback, type }
 }

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as v from 'valibot'
 import { CONTROL, readPath, type Reading } from './path-value.js'
 import { parseDuration, parseSize } from './quantity.js'
 
@@ -8,12 +8,15 @@ import { parseDuration, parseSize } from './quantity.js'
  */
 
 function kind<T>(read: (text: string) => Reading<T>) {
-  return z.string('is missing').transform((text, context): T => {
-    const reading = read(text)
-    if ('value' in reading) return reading.value
-    context.addIssue(`must be ${reading.must}`)
-    return z.NEVER
-  })
+  return v.pipe(
+    v.string(),
+    v.rawTransform<string, T>(({ dataset, addIssue, NEVER }) => {
+      const reading = read(dataset.value)
+      if ('value' in reading) return reading.value
+      addIssue({ message: `must be ${reading.must}` })
+      return NEVER
+    }),
+  )
 }
 
 /** The same kind, where one word (`none`, `auto`) stands for null. */

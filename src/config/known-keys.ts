@@ -1,4 +1,5 @@
 import { closest, distance } from 'fastest-levenshtein'
+import { safeParse, type GenericSchema } from 'valibot'
 import type { Fault } from './config-error.js'
 import type { SectionDescription } from './describe-schema.js'
 import type { Given } from './sources.js'
@@ -18,9 +19,9 @@ export function faultOfSection(sections: SectionDescription[], name: string): st
 export function faultOfKey(sections: SectionDescription[], { section, key, text }: Given): string | undefined {
   const { keys, free } = sections.find(({ name }) => name === section) ?? { keys: [], free: undefined }
   if (free !== undefined) {
-    const badName = free.name.safeParse(key).error?.issues[0]
+    const badName = firstIssue(free.name, key)
     if (badName !== undefined) return `[${section}] ${badName.message}`
-    const badValue = free.value.safeParse(text).error?.issues[0]
+    const badValue = firstIssue(free.value, text)
     return badValue && `[${section}] ${key} ${badValue.message}`
   }
   const known = keys.find(({ name }) => name === key)
@@ -30,10 +31,14 @@ export function faultOfKey(sections: SectionDescription[], { section, key, text 
     const hint = home === undefined ? suggestion(key, names) : `${key}: it belongs into [${home.name}]`
     return `[${section}] unknown key ${hint}`
   }
-  const issue = known.type.safeParse(text).error?.issues[0]
+  const issue = firstIssue(known.type, text)
   if (issue === undefined) return undefined
   const shown = section === 'database' ? '' : ` is ${JSON.stringify(text.slice(0, 60))}, but`
   return `[${section}] ${key}${shown} ${issue.message}`
+}
+
+function firstIssue(type: GenericSchema, text: string) {
+  return safeParse(type, text).issues?.[0]
 }
 
 const PREFIX = 'SKYNET_'

@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
+import { getDotPath, safeParse } from 'valibot'
 import { ConfigError, type Fault } from './config-error.js'
 import { describeSchema, type SectionDescription } from './describe-schema.js'
 import { defaultConfigFile, homeDirectory, localConfigFile } from './find-config.js'
@@ -80,16 +81,17 @@ export async function loadConfig(options: LoadOptions): Promise<LoadedConfig> {
     if (message !== undefined) faults.push({ at, message })
   }
 
-  const parsed = schema.safeParse(texts)
-  const absent = (parsed.error?.issues ?? [])
-    .map(({ path, message }) => ({ name: path.join('.'), message: `[${path.join('] ')} ${message}` }))
+  const parsed = safeParse(schema, texts)
+  const absent = (parsed.issues ?? [])
+    .map((issue) => ({ name: getDotPath(issue) ?? '', message: issue.message }))
+    .map(({ name, message }) => ({ name, message: `[${name.replace('.', '] ')} ${message}` }))
     .filter(({ name }) => !sources.flat().some(({ section, key }) => name === `${section}.${key}`))
     .map(({ message }) => ({ at: file, message }))
   if (own.missing && absent.length > 0) throw missing(file, faults)
   if (legible) faults.push(...absent)
   if (faults.length > 0 || !parsed.success) throw invalid(file, faults)
   const files = [...(own.missing ? [] : [file]), ...(local.missing ? [] : [localFile])]
-  return { config: parsed.data, file, files, origins, warnings }
+  return { config: parsed.output, file, files, origins, warnings }
 }
 
 /** The texts that win, from the source with the least say to the one with the most. */

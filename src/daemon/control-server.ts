@@ -1,4 +1,5 @@
 import { createServer, type Server, type Socket } from 'node:net'
+import * as v from 'valibot'
 import { LONGEST_LINE, type ControlAnswer } from './control-protocol.js'
 import { controlRequestSchema, type ControlRequest } from './control-requests.js'
 import { listenAt, removeSocketFile, type SocketFile } from './socket-file.js'
@@ -67,7 +68,7 @@ export class ControlServer {
   #reply(line: string): ControlAnswer {
     let request: ControlRequest
     try {
-      request = controlRequestSchema.parse(JSON.parse(line))
+      request = v.parse(controlRequestSchema, JSON.parse(line))
     } catch {
       return { ok: false, error: 'this daemon does not know that request; is it of another version than the command?' }
     }

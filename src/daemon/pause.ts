@@ -1,26 +1,30 @@
 import { rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { z } from 'zod'
+import * as v from 'valibot'
+import { number } from '../config/json-number.js'
 import { readPlainFile, replaceFile } from '../runner/plain-file.js'
 import type { PauseOfTasks } from '../scheduler/plan.js'
 
-const pauseSchema = z.object({
+const pauseSchema = v.object({
   /** Which tasks: of this type, of this object, or both; of neither is the whole queue. */
-  type: z.string().nullable().default(null),
-  object: z.string().nullable().default(null),
+  type: v.optional(v.nullable(v.string()), null),
+  object: v.optional(v.nullable(v.string()), null),
   /** Who asked for it. */
-  by: z.string(),
+  by: v.string(),
   /** Milliseconds since 1970. */
-  since: z.number(),
+  since: number,
   /** When it ends by itself, in milliseconds since 1970; null: when somebody resumes. */
-  until: z.number().nullable().default(null),
-  reason: z.string(),
+  until: v.optional(v.nullable(number), null),
+  reason: v.string(),
 })
 
-const fileSchema = z.union([
-  z.object({ pauses: z.array(pauseSchema) }),
+const fileSchema = v.union([
+  v.object({ pauses: v.array(pauseSchema) }),
   // Of the time when only the whole queue could be paused.
-  pauseSchema.transform((pause) => ({ pauses: [pause] })),
+  v.pipe(
+    pauseSchema,
+    v.transform((pause) => ({ pauses: [pause] })),
+  ),
 ])
 
 /** More than any pauses take, in bytes. */
@@ -33,7 +37,7 @@ const LOOK_INTERVAL = 200
 const MOST = 200
 
 /** One that an operator has made: of the whole queue, or of some tasks. */
-export type OwnPause = z.infer<typeof pauseSchema>
+export type OwnPause = v.InferOutput<typeof pauseSchema>
 
 /** What a pause is about. */
 export type PauseScope = Pick<PauseOfTasks, 'type' | 'object'>
@@ -107,7 +111,7 @@ export class OwnPauses {
       return [unreadable('pause.json in the state directory cannot be read')]
     }
     try {
-      return fileSchema.parse(JSON.parse(text)).pauses
+      return v.parse(fileSchema, JSON.parse(text)).pauses
     } catch {
       // Somebody paused the queue; that the reason is lost does not mean that it may run.
       return [unreadable('pause.json in the state directory is damaged; skynet resume removes it')]

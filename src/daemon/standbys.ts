@@ -1,15 +1,16 @@
 import { lstatSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { z } from 'zod'
+import * as v from 'valibot'
+import { number } from '../config/json-number.js'
 import { readPlainFile, replaceFile } from '../runner/plain-file.js'
 import type { ProcessTable } from '../runner/process-table.js'
 
-const noteSchema = z.object({
-  machine: z.string(),
-  boot: z.string(),
-  pid: z.number(),
-  started: z.number(),
-  since: z.number(),
+const noteSchema = v.object({
+  machine: v.string(),
+  boot: v.string(),
+  pid: number,
+  started: number,
+  since: number,
 })
 
 /** The daemons on this state directory that wait to take over: each leaves a note, so that the leader can name them. */
@@ -50,7 +51,7 @@ export class Standbys {
     }
     return names.flatMap((name) => {
       try {
-        const note = noteSchema.parse(JSON.parse(readPlainFile(join(this.#dir, name), 4_096)))
+        const note = v.parse(noteSchema, JSON.parse(readPlainFile(join(this.#dir, name), 4_096)))
         return this.#processes.isAlive(note) ? [{ pid: note.pid, since: note.since }] : []
       } catch {
         return []

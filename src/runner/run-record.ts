@@ -1,4 +1,5 @@
-import { z } from 'zod'
+import * as v from 'valibot'
+import { integer, number, positiveInteger } from '../config/json-number.js'
 
 /*
  * A run's life, as its record on disk tells it:
@@ -13,21 +14,21 @@ import { z } from 'zod'
  * - settled: the outcome is known and final; the record is history.
  */
 
-const identity = z.object({
-  machine: z.string(),
-  boot: z.string(),
-  pid: z.number().int().positive(),
-  started: z.number().int().nonnegative(),
+const identity = v.object({
+  machine: v.string(),
+  boot: v.string(),
+  pid: positiveInteger,
+  started: v.pipe(integer, v.minValue(0)),
 })
 
-const exit = z.discriminatedUnion('kind', [
-  z.object({ kind: z.literal('code'), code: z.number().int().nonnegative() }),
-  z.object({ kind: z.literal('signal'), signal: z.string() }),
+const exit = v.variant('kind', [
+  v.object({ kind: v.literal('code'), code: v.pipe(integer, v.minValue(0)) }),
+  v.object({ kind: v.literal('signal'), signal: v.string() }),
   /** The shell that notes the exit status died with its group, or the disk was full. */
-  z.object({ kind: z.literal('unknown') }),
+  v.object({ kind: v.literal('unknown') }),
 ])
 
-const outcome = z.enum([
+const outcome = v.picklist([
   'success',
   'warning',
   'error',
@@ -44,65 +45,65 @@ const outcome = z.enum([
 ])
 
 /** What the run took at its start; a migrate changes the very relations that this was computed from. */
-const footprint = z.object({
-  locks: z.array(z.object({ resource: z.string(), mode: z.enum(['shared', 'exclusive']) })),
-  object: z.enum(['site', 'platform', 'server', 'unknown']),
-  webServers: z.array(z.number()),
-  siteVerifyOn: z.number().optional(),
+const footprint = v.object({
+  locks: v.array(v.object({ resource: v.string(), mode: v.picklist(['shared', 'exclusive']) })),
+  object: v.picklist(['site', 'platform', 'server', 'unknown']),
+  webServers: v.array(number),
+  siteVerifyOn: v.optional(number),
 })
 
-const cancellation = z.object({
-  by: z.string(),
-  reason: z.string(),
-  asked_at: z.number(),
+const cancellation = v.object({
+  by: v.string(),
+  reason: v.string(),
+  asked_at: number,
   /** Between TERM and KILL, in milliseconds. */
-  grace_ms: z.number().nonnegative(),
+  grace_ms: v.pipe(number, v.minValue(0)),
   /** When the task's log said so and TERM was sent; null: not yet. */
-  term_at: z.number().nullable(),
+  term_at: v.nullable(number),
 })
 
 /** What the record of every run holds, whatever it is that drush does: the life of a child process. */
-export const runLifeSchema = z.object({
+export const runLifeSchema = v.object({
   /** Of this form; a record of a newer Skynet is shown, and touched by nobody older. */
-  version: z.literal(1),
-  run: z.string().regex(/^[A-Za-z0-9TZ.-]{1,100}$/),
-  state: z.enum(['starting', 'running', 'orphaned', 'ended', 'settled']),
+  version: v.literal(1),
+  run: v.pipe(v.string(), v.regex(/^[A-Za-z0-9TZ.-]{1,100}$/)),
+  state: v.picklist(['starting', 'running', 'orphaned', 'ended', 'settled']),
   /** The daemon that follows the run; another one may adopt it only when that process is gone. */
   owner: identity,
-  child: identity.nullable(),
+  child: v.nullable(identity),
   /** Milliseconds since 1970, like every time here. */
-  planned_at: z.number(),
-  started_at: z.number().nullable(),
-  ended_at: z.number().nullable(),
-  settled_at: z.number().nullable(),
+  planned_at: number,
+  started_at: v.nullable(number),
+  ended_at: v.nullable(number),
+  settled_at: v.nullable(number),
   /** Set when Skynet itself ended the child because it ran longer than its time limit. */
-  timed_out: z.boolean(),
+  timed_out: v.boolean(),
   /** Somebody has cancelled the run; absent, as in a record of an older version: nobody. */
-  cancellation: cancellation.optional(),
-  exit: exit.nullable(),
+  cancellation: v.optional(cancellation),
+  exit: v.nullable(exit),
 })
 
 /** Whose a record is, whatever else it holds. */
-export const ownedSchema = z.object({ owner: identity })
+export const ownedSchema = v.object({ owner: identity })
 
 /** The run of a task. */
-export const runRecordSchema = z.object({
-  ...runLifeSchema.shape,
-  nid: z.number().int().positive(),
-  vid: z.number().int().positive(),
-  type: z.string(),
-  rid: z.number().int(),
-  object: z.string(),
+export const runRecordSchema = v.object({
+  ...runLifeSchema.entries,
+  nid: positiveInteger,
+  vid: positiveInteger,
+  type: v.string(),
+  rid: integer,
+  object: v.string(),
   /** null: not known any more; then it is computed anew. */
-  footprint: footprint.nullable(),
-  outcome: outcome.nullable(),
+  footprint: v.nullable(footprint),
+  outcome: v.nullable(outcome),
 })
 
-export type RunLife = z.infer<typeof runLifeSchema>
-export type RunRecord = z.infer<typeof runRecordSchema>
-export type Cancellation = z.infer<typeof cancellation>
-export type RunExit = z.infer<typeof exit>
-export type RunOutcome = z.infer<typeof outcome>
+export type RunLife = v.InferOutput<typeof runLifeSchema>
+export type RunRecord = v.InferOutput<typeof runRecordSchema>
+export type Cancellation = v.InferOutput<typeof cancellation>
+export type RunExit = v.InferOutput<typeof exit>
+export type RunOutcome = v.InferOutput<typeof outcome>
 
 /** What is the same in the records of all runs that have been planned and have yet to begin. */
 export const PLANNED = {

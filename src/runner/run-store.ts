@@ -11,7 +11,7 @@ import {
   statfsSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import type { z } from 'zod'
+import * as v from 'valibot'
 import { SkynetError } from '../config/skynet-error.js'
 import { overwrite, readDatedFile, readPlainFile, replaceFile } from './plain-file.js'
 import { isSameProcess, type ProcessIdentity } from './process-table.js'
@@ -48,7 +48,7 @@ export interface UnreadableRecord {
  * no child lives, the claim in the database names the run, and the run is settled from that.
  */
 export class RunStoreOf<R extends RunLife> {
-  readonly #form: z.ZodType<R>
+  readonly #form: v.GenericSchema<unknown, R>
   readonly #runs: string
   readonly #history: string
   /** Where `prepare` makes a run's folder ready. */
@@ -61,7 +61,7 @@ export class RunStoreOf<R extends RunLife> {
    * @param form what a record must be.
    * @throws SkynetError when it is not ours, or holds something else in the place of our folders
    */
-  constructor(dir: string, form: z.ZodType<R>) {
+  constructor(dir: string, form: v.GenericSchema<unknown, R>) {
     this.#form = form
     this.#runs = join(dir, 'runs')
     this.#history = join(dir, 'history')
@@ -210,7 +210,7 @@ export class RunStoreOf<R extends RunLife> {
   #ownerOf(run: string): ProcessIdentity | undefined {
     try {
       const record: unknown = JSON.parse(readPlainFile(join(this.directory(run), 'record.json'), LARGEST))
-      return ownedSchema.parse(record).owner
+      return v.parse(ownedSchema, record).owner
     } catch {
       return undefined
     }
@@ -234,7 +234,7 @@ export class RunStoreOf<R extends RunLife> {
   #read(folder: string, run: string): R | UnreadableRecord {
     try {
       const file = join(folder, run, 'record.json')
-      const record = this.#form.parse(JSON.parse(readPlainFile(file, LARGEST)))
+      const record = v.parse(this.#form, JSON.parse(readPlainFile(file, LARGEST)))
       if (record.run !== run) return { run, reason: `it names another run, ${record.run}` }
       return folder === this.#runs ? this.#withNote(record) : record
     } catch (error) {

@@ -130,7 +130,9 @@ describe('the package', { timeout: 240_000 }, () => {
       `import { configSchema, type Config } from 'skynet-queue/config'
 import { startNow } from 'skynet-queue/scheduler'
 const schema = configSchema({ home: '/var/aegir', cores: 2, isCron: () => true, timeZone: 'UTC' })
-const config: Config = schema.parse({ database: { db: 'a', user: 'b', passwd: 'c' } })
+const read = schema['~standard'].validate({ database: { db: 'a', user: 'b', passwd: 'c' } })
+if (read instanceof Promise || read.issues) throw new Error('refused')
+const config: Config = read.value
 const slots: number = config.queue.concurrent_tasks
 // @ts-expect-error A number is no text: the types are there, and are not \`any\`.
 const wrong: string = config.queue.concurrent_tasks

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import fc from 'fast-check'
+import { safeParse } from 'valibot'
 import { readIni, writeIniValue } from '../../src/config/ini-file.js'
 import { controlRequestSchema } from '../../src/daemon/control-requests.js'
 import { ControlServer } from '../../src/daemon/control-server.js'
@@ -210,9 +211,9 @@ test('fuzz: the control socket answers or hangs up, and does nothing that was no
       socket.end(bytes)
       await once(socket, 'close')
       const [line = ''] = Buffer.from(bytes).toString('utf8').split('\n')
-      const parsed = controlRequestSchema.safeParse(parseOrNothing(line))
+      const parsed = safeParse(controlRequestSchema, parseOrNothing(line))
       const isWhole = Buffer.from(bytes).includes(10)
-      assert.deepEqual(asked, isWhole && parsed.success ? [parsed.data] : [])
+      assert.deepEqual(asked, isWhole && parsed.success ? [parsed.output] : [])
       if (isWhole) assert.equal((JSON.parse(answer) as { ok: boolean }).ok, parsed.success)
       else assert.equal(answer, '')
     }),

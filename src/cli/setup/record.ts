@@ -1,14 +1,14 @@
 import { mkdirSync, readFileSync, renameSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { z } from 'zod'
+import * as v from 'valibot'
 import { SkynetError } from '../../config/skynet-error.js'
 
-const recordSchema = z.object({
-  version: z.literal(1),
-  user: z.string(),
-  madeFolder: z.boolean(),
+const recordSchema = v.object({
+  version: v.literal(1),
+  user: v.string(),
+  madeFolder: v.boolean(),
   /** By step, in the order in which they were done, what undoing needs to know. */
-  steps: z.array(z.object({ name: z.string(), before: z.unknown() })),
+  steps: v.array(v.object({ name: v.string(), before: v.unknown() })),
 })
 
 /**
@@ -16,9 +16,9 @@ const recordSchema = z.object({
  */
 export class SetupRecord {
   readonly #file: string
-  #content: z.infer<typeof recordSchema>
+  #content: v.InferOutput<typeof recordSchema>
 
-  private constructor(file: string, content: z.infer<typeof recordSchema>) {
+  private constructor(file: string, content: v.InferOutput<typeof recordSchema>) {
     this.#file = file
     this.#content = content
   }
@@ -35,7 +35,7 @@ export class SetupRecord {
       throw new SkynetError('FAILED', `${file} cannot be read: ${(cause as Error).message}.`, { cause })
     }
     try {
-      return new SetupRecord(file, recordSchema.parse(JSON.parse(text)))
+      return new SetupRecord(file, v.parse(recordSchema, JSON.parse(text)))
     } catch (cause) {
       throw new SkynetError('FAILED', `${file}, in which setup notes what it did, is damaged.`, {
         remedy: 'Look at it; without it (move it away) setup does every step anew, and --remove undoes nothing.',

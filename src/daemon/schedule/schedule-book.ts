@@ -1,17 +1,18 @@
 import { join } from 'node:path'
-import { z } from 'zod'
+import * as v from 'valibot'
+import { number } from '../../config/json-number.js'
 import { readPlainFile, replaceFile } from '../../runner/plain-file.js'
 
-const entry = z.object({
-  expression: z.string(),
-  time_zone: z.string(),
+const entry = v.object({
+  expression: v.string(),
+  time_zone: v.string(),
   /** Milliseconds since 1970: due times after this are to be answered. */
-  since: z.number(),
+  since: number,
 })
 
-const bookSchema = z.object({ version: z.literal(1), commands: z.record(z.string(), entry) })
+const bookSchema = v.object({ version: v.literal(1), commands: v.record(v.string(), entry) })
 
-type Entry = z.infer<typeof entry>
+type Entry = v.InferOutput<typeof entry>
 
 /** More than any schedule takes, in bytes. */
 const LARGEST = 1_048_576
@@ -71,7 +72,7 @@ export class ScheduleBook {
   /** Where it is damaged, or of a newer version, the times count from now on: nothing is run that may have been. */
   #onDisk(): Record<string, Entry> {
     try {
-      return bookSchema.parse(JSON.parse(readPlainFile(this.#file, LARGEST))).commands
+      return v.parse(bookSchema, JSON.parse(readPlainFile(this.#file, LARGEST))).commands
     } catch {
       return {}
     }

@@ -1,10 +1,11 @@
 import { join } from 'node:path'
-import { z } from 'zod'
+import * as v from 'valibot'
+import { number } from '../../config/json-number.js'
 import { runLifeSchema, runTimestamp } from '../../runner/run-record.js'
 import { RunStoreOf, isReadable, type UnreadableRecord } from '../../runner/run-store.js'
 
 /** What a drush command that is run at its time can come to. */
-const outcome = z.enum([
+const outcome = v.picklist([
   'success',
   /** drush exited with another status than 0, or was ended. */
   'error',
@@ -17,19 +18,19 @@ const outcome = z.enum([
  * task's, because it lies in a store of its own. Its life is that of every run (runner/run-record.ts), without slot,
  * locks and claim; it is settled from its exit status alone.
  */
-export const scheduledRunSchema = z.object({
-  ...runLifeSchema.shape,
-  run: z.string().regex(/^\d{8}T\d{9}Z-[a-z][a-z0-9:_-]{0,99}$/),
-  command: z.string(),
+export const scheduledRunSchema = v.object({
+  ...runLifeSchema.entries,
+  run: v.pipe(v.string(), v.regex(/^\d{8}T\d{9}Z-[a-z][a-z0-9:_-]{0,99}$/)),
+  command: v.string(),
   /** The time for which it was started. */
-  due_at: z.number(),
+  due_at: number,
   /** Due times up to here need no run any more: this one answers them, or was still running when they came. */
-  answered_until: z.number(),
-  outcome: outcome.nullable(),
+  answered_until: number,
+  outcome: v.nullable(outcome),
 })
 
-export type ScheduledRun = z.infer<typeof scheduledRunSchema>
-export type ScheduledOutcome = z.infer<typeof outcome>
+export type ScheduledRun = v.InferOutput<typeof scheduledRunSchema>
+export type ScheduledOutcome = v.InferOutput<typeof outcome>
 
 /** `20261120T030000000Z-hosting-dispatch`: whoever starts a command for a due time gives its run the same name. */
 export function scheduledRunName(command: string, dueAt: number): string {

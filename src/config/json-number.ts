@@ -1,0 +1,11 @@
+import * as v from 'valibot'
+
+/** A number as JSON can hold it; what is too large for one is read as infinite there. */
+export const number = v.pipe(v.number(), v.finite())
+
+/** A whole number that is exact. */
+export const integer = v.pipe(v.number(), v.safeInteger())
+
+export const positiveInteger = v.pipe(integer, v.minValue(1))
+
+export const integerWithin = (least: number, most: number) => v.pipe(integer, v.minValue(least), v.maxValue(most))
