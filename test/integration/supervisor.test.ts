@@ -52,17 +52,18 @@ const leads = (times: number) =>
 const running = () =>
   sandbox.waitFor(async () => (await supervisor.state(program)) === 'RUNNING', { what: 'RUNNING', timeoutMs: 20_000 })
 
-/** A task in its midst: drush is at work on it. */
-async function longTask(): Promise<number> {
-  const task = { object: site, type: 'flush_cache', arguments: { sandbox_ms: '5000' } }
+/** A task in its midst: drush is at work on it until the name is released. */
+async function taskUntil(released: string): Promise<number> {
+  const task = { object: site, type: 'flush_cache', arguments: { sandbox_until: released } }
   const { nid } = await sandbox.hostmaster.queueTask(task)
-  await sandbox.waitForJournal(({ event, nid: started }) => event === 'start' && started === nid)
+  await sandbox.waitForJournal(({ event, nid: started }) => event === 'start' && started === nid, { timeoutMs: 20_000 })
   return nid
 }
 
 const isAdopted = (nid: number) =>
   sandbox.waitFor(() => log().some((entry) => entry.msg === 'run adopted' && entry['nid'] === nid), {
     what: `task ${nid} to be adopted`,
+    timeoutMs: 20_000,
   })
 
 async function endsOnce(nid: number): Promise<void> {
@@ -85,24 +86,26 @@ test('supervisord runs the shipped program, with its paths in place: RUNNING, le
 })
 
 test('supervisorctl restart in mid-task costs no task', async () => {
-  const nid = await longTask()
+  const nid = await taskUntil('restarted')
   const before = await supervisor.pid(program)
   const { stdout } = await supervisor.ctl('restart', program)
   assert.match(stdout, /stopped[\s\S]*started/)
+  await isAdopted(nid)
+  sandbox.release('restarted')
   await endsOnce(nid)
   assert.notEqual(await supervisor.pid(program), before)
-  await isAdopted(nid)
 })
 
 test('a daemon that is killed in mid-task is brought back, and adopts', async () => {
   await running()
   const times = countOf('leading')
-  const nid = await longTask()
+  const nid = await taskUntil('brought back')
   const before = await supervisor.pid(program)
   process.kill(before, 'SIGKILL')
   await leads(times + 1)
-  await endsOnce(nid)
   await isAdopted(nid)
+  sandbox.release('brought back')
+  await endsOnce(nid)
   assert.notEqual(await supervisor.pid(program), before)
 })
 
