@@ -45,18 +45,21 @@ const QUEUE: PlanInput = {
   footprints: new Footprints(WORLD),
 }
 
+/** As often as that until all of it is compiled, and as often again to be measured. */
+const RUNS = 100
+
 /**
  * What it takes (ms) once it has been run often enough to be compiled: a tenth of the times are shorter. Neighbours on the
  * same processor only make a run longer, here and there by half for seconds, so the median would be a measure of them.
  */
 function duration(work: () => unknown): number {
   const times: number[] = []
-  for (let i = 0; i < 110; i++) {
+  for (let i = 0; i < 2 * RUNS; i++) {
     const start = performance.now()
     work()
     times.push(performance.now() - start)
   }
-  return times.slice(10).sort((a, b) => a - b)[10] ?? Infinity
+  return times.slice(RUNS).sort((a, b) => a - b)[RUNS / 10] ?? Infinity
 }
 
 /** How slow this machine is just now: sorting and hashing ten thousand small objects, which is most of a plan's work. */
