@@ -9,7 +9,7 @@ import { parseDuration, parseSize } from './quantity.js'
 
 function kind<T>(read: (text: string) => Reading<T>) {
   return v.pipe(
-    v.string(),
+    v.string('is missing'),
     v.rawTransform<string, T>(({ dataset, addIssue, NEVER }) => {
       const reading = read(dataset.value)
       if ('value' in reading) return reading.value

@@ -57,9 +57,16 @@ function section<Entries extends v.ObjectEntries>(help: string, entries: Entries
   return schema
 }
 
+/** Names in a record that valibot passes over without a word. */
+const PASSED_OVER = new Set(['__proto__', 'prototype', 'constructor'])
+
 /** A section whose names are free. */
 function names<Value extends KeyType>(help: string, name: KeyType<string>, value: Value) {
-  const schema = v.record(name, value)
+  const usable = v.check<string, v.ErrorMessage<v.CheckIssue<string>>>(
+    (text) => !PASSED_OVER.has(text),
+    ({ input }) => `${input} cannot be a name here`,
+  )
+  const schema = v.record(v.pipe(name, usable), value)
   keyHelp.set(schema, { help })
   return schema
 }
@@ -103,7 +110,8 @@ const scheduledCommand = v.pipe(
 /**
  * skynet.conf: every section, key, type, default and limit. The input is the text of the files, the output is `Config`:
  * durations in milliseconds, sizes in bytes, paths absolute. It is a Standard Schema, which other programs can use without
- * the library that it is made with.
+ * the library that it is made with; to be shown are of its issues `message` and the keys of `path` only, since what was
+ * given, a password for one, is in them too.
  */
 export function configSchema({ home, cores, isCron, timeZone }: Surroundings) {
   const database = section(

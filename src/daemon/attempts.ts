@@ -61,19 +61,13 @@ export class Attempts {
 
   /**
    * Recalls the attempts of earlier daemons from what the last runs, oldest first, came to. An attempt is counted when
-   * drush has been asked whether it works at all, just before the run is settled: a restart makes no wait shorter. What
-   * this daemon has counted and not yet settled stays counted.
+   * drush has been asked whether it works at all, just before the run is settled: a restart makes no wait shorter.
    */
   recall(runs: { nid: number; vid: number; outcome: string | null; settled_at: number | null }[]): void {
-    const counted = [...this.#parked.values()]
     this.#parked.clear()
     for (const { nid, vid, outcome, settled_at } of runs) {
       if (outcome === 'not started') this.count({ nid, vid }, 'drush did not begin it', settled_at ?? 0)
       else if (outcome !== 'outage') this.forget(nid)
-    }
-    for (const parked of counted) {
-      const recalled = this.#parked.get(parked.nid)
-      if (recalled?.vid !== parked.vid || recalled.attempts < parked.attempts) this.#parked.set(parked.nid, parked)
     }
   }
 

@@ -28,8 +28,8 @@ export interface Failure {
 export class LastFailures {
   readonly #store: RunStore
   #failures: Failure[] = []
-  /** Whether those of earlier daemons are known. A start does not wait for that. */
-  #hasRecalled = false
+  /** Whether those of earlier daemons are known, or need not be: who does not lead asks for none. A start does not wait for that. */
+  #hasRecalled = true
   /** Runs whose task has yet to be asked for the reason. */
   readonly #unread = new Set<string>()
 
@@ -48,7 +48,6 @@ export class LastFailures {
   }
 
   #recall(): void {
-    this.#hasRecalled = true
     const found: RunRecord[] = []
     for (const run of this.#store.historyNames().slice(-LOOKED_THROUGH).reverse()) {
       const record = this.#store.readHistory(run)
@@ -56,6 +55,7 @@ export class LastFailures {
       if (found.length === KEPT) break
     }
     for (const record of found.reverse()) this.#take(record)
+    this.#hasRecalled = true
   }
 
   /** A run has been settled. */

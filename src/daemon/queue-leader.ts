@@ -201,6 +201,7 @@ export class QueueLeader {
     const poll = await reader.poll(this.#connection, this.#lock.name, asked, lookBackInterval)
     if (poll.leader !== this.#lock.connectionId) throw new LeadershipLost('another connection holds the leader lock')
     this.#poll = poll
+    if (!this.#hasRecalled) this.#recallAttempts()
     topology.askAnew()
     this.#parts.polled(poll)
     this.#parts.tell({ kind: 'polled', duration: clock.monotonic() - asked })
@@ -213,6 +214,19 @@ export class QueueLeader {
     this.#meetHostmaster()
     pauses.tell()
     await this.#foreignLook.look()
+  }
+
+  /** Those that earlier leads have settled; and those that this daemon has counted, and could not settle before it lost its lead. */
+  #recallAttempts(): void {
+    const { attempts, store, reader, keeper, clock } = this.#parts
+    const now = clock.now()
+    const counted = keeper.active.flatMap((active) =>
+      active.phase === 'decided' && active.outcome === 'not started'
+        ? [{ ...active.record, outcome: active.outcome, settled_at: now }]
+        : [],
+    )
+    attempts.recall([...earlierRuns(store, reader.mirror.waiting, now), ...counted])
+    this.#hasRecalled = true
   }
 
   /** At the very first start on a hostmaster, old waiting tasks are not simply run. */
@@ -258,10 +272,8 @@ export class QueueLeader {
 
   /** @returns `plan anew` when a task turned out not to be ours to start: its slot is still free. */
   async #start(): Promise<'done' | 'plan anew'> {
-    const { reader, keeper, attempts, store, topology, clock } = this.#parts
+    const { reader, keeper, attempts, topology, clock } = this.#parts
     if (this.#parts.draining() || !this.#poll || !reader.complete) return 'done'
-    if (!this.#hasRecalled) attempts.recall(earlierRuns(store, reader.mirror.waiting, clock.now()))
-    this.#hasRecalled = true
     // Also when nothing waits any more: a parked task that was deleted or cancelled is to leave the status.
     attempts.keepOnly(reader.mirror.waiting, clock.now())
     if (reader.mirror.waiting.size === 0) return 'done'

@@ -45,6 +45,7 @@ test('attempts are those of one task, and forgotten when it got through or no lo
 
 test('after a restart the attempts of earlier daemons are recalled: outages do not count, and a success forgets', () => {
   const attempts = new Attempts()
+  attempts.count({ nid: 1, vid: 10 }, 'of before', 0)
   const run = (nid: number, outcome: string, settled_at: number) => ({ nid, vid: nid * 10, outcome, settled_at })
   attempts.recall([
     run(7, 'not started', 1_000),
@@ -56,25 +57,6 @@ test('after a restart the attempts of earlier daemons are recalled: outages do n
   assert.deepEqual(attempts.list(), [
     { nid: 7, vid: 70, attempts: 2, until: 40_000 + 2 * MINUTE, reason: 'drush did not begin it' },
   ])
-})
-
-test('after another lead the attempts are those on disk, and those that are not there yet', () => {
-  const attempts = new Attempts()
-  attempts.count({ nid: 7, vid: 70 }, 'on disk', 0)
-  attempts.count({ nid: 7, vid: 70 }, 'not yet', 10)
-  attempts.count({ nid: 8, vid: 80 }, 'on disk', 0)
-  attempts.count({ nid: 9, vid: 90 }, 'not yet', 0)
-  const run = (nid: number, vid: number) => ({ nid, vid, outcome: 'not started', settled_at: 0 })
-  attempts.recall([run(7, 70), run(8, 80), run(8, 80)])
-  const known = attempts.list().map(({ nid, attempts: count, reason }) => [nid, count, reason])
-  assert.deepEqual(
-    known.sort(([a], [b]) => Number(a) - Number(b)),
-    [
-      [7, 2, 'not yet'],
-      [8, 2, 'drush did not begin it'],
-      [9, 1, 'not yet'],
-    ],
-  )
 })
 
 test('of thousands of settled runs only those of what still waits are read', () => {

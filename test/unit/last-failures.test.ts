@@ -44,6 +44,8 @@ const nids = () => failures.list().map(({ nid }) => nid)
 describe('the last failures', () => {
   test('are those of earlier daemons and of this one, the latest five, newest first', () => {
     for (let nid = 1; nid <= 4; nid += 1) record(nid, nid === 2 ? 'success' : 'error', nid * 1000)
+    assert.deepEqual(nids(), [], 'who has never led asks for none')
+    failures.recallAnew()
     assert.deepEqual(nids(), [4, 3, 1])
     for (let nid = 5; nid <= 7; nid += 1) failures.note(record(nid, 'error', nid * 1000), false)
     assert.deepEqual(nids(), [7, 6, 5, 4, 3])

@@ -8,7 +8,7 @@ const recordSchema = v.object({
   user: v.string(),
   madeFolder: v.boolean(),
   /** By step, in the order in which they were done, what undoing needs to know. */
-  steps: v.array(v.object({ name: v.string(), before: v.unknown() })),
+  steps: v.array(v.object({ name: v.string(), before: v.optional(v.unknown()) })),
 })
 
 /**
