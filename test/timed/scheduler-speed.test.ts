@@ -45,42 +45,43 @@ const QUEUE: PlanInput = {
   footprints: new Footprints(WORLD),
 }
 
-/** As often as that until all of it is compiled, and as often again to be measured. */
+/** As often as that until all of it is compiled, and twice as often to be measured. */
 const RUNS = 100
 
 /**
- * What it takes (ms) once it has been run often enough to be compiled: a tenth of the times are shorter. Neighbours on the
- * same processor only make a run longer, here and there by half for seconds, so the median would be a measure of them.
+ * What each of them takes (ms) once it has been run often enough to be compiled: a tenth of the times are shorter. Neighbours
+ * on the same processor only make a run longer, by as much again for seconds, so the median would be a measure of
+ * them. In turns, so that it is the same seconds for all.
  */
-function duration(work: () => unknown): number {
-  const times: number[] = []
-  for (let i = 0; i < 2 * RUNS; i++) {
-    const start = performance.now()
-    work()
-    times.push(performance.now() - start)
+function durations(...works: (() => unknown)[]): number[] {
+  const times = works.map((): number[] => [])
+  for (let i = 0; i < 3 * RUNS; i++) {
+    for (const [at, work] of works.entries()) {
+      const start = performance.now()
+      work()
+      times[at]?.push(performance.now() - start)
+    }
   }
-  return times.slice(RUNS).sort((a, b) => a - b)[RUNS / 10] ?? Infinity
+  return times.map((each) => each.slice(RUNS).sort((a, b) => a - b)[RUNS / 5] ?? Infinity)
 }
 
 /** How slow this machine is just now: sorting and hashing ten thousand small objects, which is most of a plan's work. */
-function yardstick(): number {
-  return duration(() => {
-    const byRid = new Map<number, WaitingTask>()
-    for (const task of WAITING) byRid.set(task.rid, { ...task })
-    return [...WAITING].sort((a, b) => b.changed - a.changed || a.nid - b.nid).map(({ nid }) => byRid.get(nid))
-  })
+function yardstick(): unknown {
+  const byRid = new Map<number, WaitingTask>()
+  for (const task of WAITING) byRid.set(task.rid, { ...task })
+  return [...WAITING].sort((a, b) => b.changed - a.changed || a.nid - b.nid).map(({ nid }) => byRid.get(nid))
 }
 
 test('A plan for ten thousand waiting tasks takes less than 20 ms.', (t) => {
   assert.ok(plan(QUEUE).start.length > 0)
-  const [time, scale] = [duration(() => plan(QUEUE)), yardstick()]
+  const [time = Infinity, scale = 0] = durations(() => plan(QUEUE), yardstick)
   t.diagnostic(`plan ${time.toFixed(1)} ms; yardstick ${scale.toFixed(1)} ms`)
-  // On a machine that is busy with other things the yardstick is slower in the same way.
-  assert.ok(time < 20 || time < 8 * scale, `it took ${time.toFixed(1)} ms, the yardstick ${scale.toFixed(1)} ms`)
+  // On a machine that is busy with other things the yardstick is slower too; left alone a plan takes eight of them.
+  assert.ok(time < 20 || time < 12 * scale, `it took ${time.toFixed(1)} ms, the yardstick ${scale.toFixed(1)} ms`)
 })
 
 test('What starts, without reasons, is decided faster still.', (t) => {
-  const [time, scale] = [duration(() => startNow(QUEUE)), yardstick()]
+  const [time = Infinity, scale = 0] = durations(() => startNow(QUEUE), yardstick)
   t.diagnostic(`startNow ${time.toFixed(1)} ms; yardstick ${scale.toFixed(1)} ms`)
   assert.ok(time < 20 || time < 6 * scale, `it took ${time.toFixed(1)} ms, the yardstick ${scale.toFixed(1)} ms`)
 })
@@ -88,5 +89,6 @@ test('What starts, without reasons, is decided faster still.', (t) => {
 test('With all slots taken the length of the queue costs nothing.', () => {
   const full = { ...QUEUE, running: [running(1, 'backup', 1001)], limits: { concurrentTasks: 1 } }
   assert.deepEqual(startNow(full), [])
-  assert.ok(duration(() => startNow(full)) < 0.5)
+  const [time = Infinity] = durations(() => startNow(full))
+  assert.ok(time < 0.5)
 })
