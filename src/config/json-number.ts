@@ -4,8 +4,8 @@ import * as v from 'valibot'
 export const number = v.pipe(v.number(), v.finite())
 
 /** A whole number that is exact. */
-export const integer = v.pipe(v.number(), v.safeInteger())
+export const wholeNumber = v.pipe(v.number(), v.safeInteger())
 
-export const positiveInteger = v.pipe(integer, v.minValue(1))
+export const positiveInteger = v.pipe(wholeNumber, v.minValue(1))
 
-export const integerWithin = (least: number, most: number) => v.pipe(integer, v.minValue(least), v.maxValue(most))
+export const integerWithin = (least: number, most: number) => v.pipe(wholeNumber, v.minValue(least), v.maxValue(most))

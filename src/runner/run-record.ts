@@ -1,5 +1,5 @@
 import * as v from 'valibot'
-import { integer, number, positiveInteger } from '../config/json-number.js'
+import { number, positiveInteger, wholeNumber } from '../config/json-number.js'
 
 /*
  * A run's life, as its record on disk tells it:
@@ -18,11 +18,11 @@ const identity = v.object({
   machine: v.string(),
   boot: v.string(),
   pid: positiveInteger,
-  started: v.pipe(integer, v.minValue(0)),
+  started: v.pipe(wholeNumber, v.minValue(0)),
 })
 
 const exit = v.variant('kind', [
-  v.object({ kind: v.literal('code'), code: v.pipe(integer, v.minValue(0)) }),
+  v.object({ kind: v.literal('code'), code: v.pipe(wholeNumber, v.minValue(0)) }),
   v.object({ kind: v.literal('signal'), signal: v.string() }),
   /** The shell that notes the exit status died with its group, or the disk was full. */
   v.object({ kind: v.literal('unknown') }),
@@ -92,7 +92,7 @@ export const runRecordSchema = v.object({
   nid: positiveInteger,
   vid: positiveInteger,
   type: v.string(),
-  rid: integer,
+  rid: wholeNumber,
   object: v.string(),
   /** null: not known any more; then it is computed anew. */
   footprint: v.nullable(footprint),
