@@ -7,6 +7,7 @@ import { CronTimes } from '../daemon/schedule/cron-times.js'
 import { ScheduleBook } from '../daemon/schedule/schedule-book.js'
 import { NO_RUNS, scheduleView, type ScheduledCommand, type ScheduleView } from '../daemon/schedule/schedule-view.js'
 import { ScheduledRunStore } from '../daemon/schedule/scheduled-run.js'
+import { zoneName } from '../daemon/schedule/zone-clock.js'
 import type { Status } from '../daemon/status.js'
 import { ProcessTable } from '../runner/process-table.js'
 import { controlSocket } from './control-socket.js'
@@ -61,7 +62,7 @@ async function fromDaemon(
 
 async function fromDisk({ config_file }: ScheduleOptions, { environment }: VerbContext): Promise<ShownSchedule> {
   const { config } = await loadConfig({ file: config_file, environment })
-  const { time_zone: timeZone } = config.cron
+  const timeZone = zoneName(config.cron.time_zone)
   const now = Date.now()
   const view = scheduleView({
     schedule: config.schedule,

@@ -1,6 +1,7 @@
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
 import { styleText } from 'node:util'
-import stringWidth from 'fast-string-width'
-import { wrapAnsi } from 'fast-wrap-ansi'
+import { packageFolder } from '../config/package-folder.js'
 
 export type Style = Parameters<typeof styleText>[0]
 
@@ -36,9 +37,21 @@ export function newScreen(width: number, colour: boolean): Screen {
   return { width, colour, paint }
 }
 
+let stringWidth: typeof import('fast-string-width').default | undefined
+
 /** Columns that a text takes on a terminal: wide characters take two, marks none. */
 export function widthOf(text: string): number {
+  if (/^[\x20-\x7e]*$/.test(text)) return text.length
+  stringWidth ??= (load('fast-string-width') as typeof import('fast-string-width')).default
   return stringWidth(text)
+}
+
+/**
+ * Loads what is made of ES modules when it is first needed: for the first of them Node loads as much again as for all of
+ * `skynet status`, which shows nothing but ASCII most of the time and breaks no lines where nobody looks.
+ */
+function load(name: string): unknown {
+  return createRequire(join(packageFolder(), 'package.json'))(name)
 }
 
 /** A colour, or a character with its marks. */
@@ -68,5 +81,7 @@ export function pad(text: string, width: number, align: 'left' | 'right' = 'left
 /** Breaks at blanks; a path or command that is longer than a line stays whole, so that it can be copied. */
 export function wrap(text: string, width: number): string[] {
   const words = text.trim().replace(/\s+/g, ' ')
-  return Number.isFinite(width) ? wrapAnsi(words, Math.max(1, width)).split('\n') : [words]
+  if (!Number.isFinite(width)) return [words]
+  const { wrapAnsi } = load('fast-wrap-ansi') as typeof import('fast-wrap-ansi')
+  return wrapAnsi(words, Math.max(1, width)).split('\n')
 }

@@ -14,7 +14,7 @@ interface StatusOptions {
 
 /** `skynet status`. @returns 0 healthy, 1 degraded; 0 at the end of a watch. @throws SkynetError */
 export async function status(options: StatusOptions, { environment }: VerbContext): Promise<number> {
-  const { stdin, stdout } = process
+  const { stdout } = process
   const socket = await controlSocket(options.config_file, environment)
   const ask = async (signal?: AbortSignal) => (await askDaemon(socket, { verb: 'status' }, signal)) as Status
   const screen = screenOf(stdout, environment)
@@ -25,6 +25,7 @@ export async function status(options: StatusOptions, { environment }: VerbContex
       })
     }
     const { watchStatus } = await import('./status-watch.js')
+    const { stdin } = process
     await watchStatus({
       input: stdin.isTTY ? stdin : undefined,
       output: stdout,

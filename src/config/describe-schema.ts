@@ -35,7 +35,7 @@ export function describeSchema(schema: ConfigSchema): SectionDescription[] {
 
 /** The same where no value is read: names, help and defaults do not depend on the machine. */
 export const describeConfig = (): SectionDescription[] =>
-  describeSchema(configSchema({ home: '/', cores: 1, isCron: () => true, timeZone: 'UTC' }))
+  describeSchema(configSchema({ home: '/', cores: 1, isCron: () => true }))
 
 function describeKey(name: string, type: GenericSchema): KeyDescription {
   const fallback = 'default' in type ? String(type.default) : undefined

@@ -149,12 +149,12 @@ export const program = (home: string) =>
       : { must: 'one program, without arguments: a name that PATH finds, or an absolute path' }
   })
 
-/** A time zone by its name in the tz database; `auto` gives what the caller found. */
-export const timeZoneOrAuto = (auto: string) =>
+/** A time zone by its name in the tz database; `auto` gives null: which one that is, is looked for where it is needed. */
+export const timeZoneOrAuto = () =>
   kind((text) => {
-    const zone = text === 'auto' ? auto : text
+    if (text === 'auto') return { value: null }
     try {
-      return { value: new Intl.DateTimeFormat('en', { timeZone: zone }).resolvedOptions().timeZone }
+      return { value: new Intl.DateTimeFormat('en', { timeZone: text }).resolvedOptions().timeZone }
     } catch {
       return { must: 'a time zone such as Europe/Berlin or UTC, or auto' }
     }

@@ -29,8 +29,6 @@ export interface LoadOptions {
   home?: string
   /** Number of processors, for `max_load`. */
   cores?: number
-  /** The machine's time zone; default what the process runs in. */
-  timeZone?: string
   /** The user that the files must belong to; default the effective one. */
   uid?: number
 }
@@ -65,8 +63,7 @@ export async function loadConfig(options: LoadOptions): Promise<LoadedConfig> {
   if (unsafe.length > 0) throw new ConfigError('CONFIG_UNSAFE', unsafe)
 
   const isCron = await cronCheck([...own.given, ...local.given, ...fromFlags(flags)])
-  const timeZone = options.timeZone ?? machineTimeZone()
-  const schema = configSchema({ home, cores: options.cores ?? availableParallelism(), isCron, timeZone })
+  const schema = configSchema({ home, cores: options.cores ?? availableParallelism(), isCron })
   const sections = describeSchema(schema)
   const variables = fromEnvironment(sections, environment)
   const sources = [own.given, fromSettings(settings), local.given, variables.given, fromFlags(flags)]
@@ -130,11 +127,6 @@ async function cronCheck(given: Given[]): Promise<(text: string) => boolean> {
   if (!given.some(({ section }) => section === 'schedule')) return () => true
   const { validate } = await loadCron()
   return (text) => validate(text)
-}
-
-/** As TZ says, else /etc/localtime; where that is no zone, Node knows none and goes by UTC. */
-function machineTimeZone(): string {
-  return Intl.DateTimeFormat().resolvedOptions().timeZone || 'UTC'
 }
 
 /** Both files lie in one folder; what is wrong with it is said once. */

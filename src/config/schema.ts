@@ -79,8 +79,6 @@ export interface Surroundings {
   cores: number
   /** Whether a text is a cron expression; passed in because its library is loaded only where there is a schedule. */
   isCron: (text: string) => boolean
-  /** The machine's time zone, for the times of the schedule. */
-  timeZone: string
 }
 
 /** Drush refuses every command above this load for each processor. */
@@ -113,7 +111,7 @@ const scheduledCommand = v.pipe(
  * the library that it is made with; to be shown are of its issues `message` and the keys of `path` only, since what was
  * given, a password for one, is in them too.
  */
-export function configSchema({ home, cores, isCron, timeZone }: Surroundings) {
+export function configSchema({ home, cores, isCron }: Surroundings) {
   const database = section(
     "The database of the hostmaster site, which holds Aegir's task queue. The Drupal module writes this section.",
     {
@@ -191,7 +189,7 @@ export function configSchema({ home, cores, isCron, timeZone }: Surroundings) {
   )
 
   const cron = section('How the times in [schedule] are meant.', {
-    time_zone: key(timeZoneOrAuto(timeZone), 'auto', {
+    time_zone: key(timeZoneOrAuto(), 'auto', {
       help: "Time zone of the times in [schedule], such as Europe/Berlin; auto: the machine's.",
     }),
   })

@@ -94,6 +94,8 @@ export class QueueLeader {
       logger.warn({ run, reason }, 'record of a run cannot be used; it is left alone')
     }
     keeper.settling = true
+    // While the queue is read for the first time, a shell gets ready.
+    if (!this.#parts.draining()) keeper.prepare()
   }
 
   /** One turn. @returns milliseconds until the next one is due. @throws DatabaseError, LeadershipLost */

@@ -129,7 +129,7 @@ describe('the package', { timeout: 240_000 }, () => {
       join(consumer, 'use.ts'),
       `import { configSchema, type Config } from 'skynet-queue/config'
 import { startNow } from 'skynet-queue/scheduler'
-const schema = configSchema({ home: '/var/aegir', cores: 2, isCron: () => true, timeZone: 'UTC' })
+const schema = configSchema({ home: '/var/aegir', cores: 2, isCron: () => true })
 const read = schema['~standard'].validate({ database: { db: 'a', user: 'b', passwd: 'c' } })
 if (read instanceof Promise || read.issues) throw new Error('refused')
 const config: Config = read.value

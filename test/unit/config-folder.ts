@@ -39,7 +39,6 @@ export function configFolder(t: TestContext, files: Record<string, string | Uint
         environment: {},
         home: '/home/aegir',
         cores: 4,
-        timeZone: 'Atlantic/Azores',
         ...options,
       }),
     faults: (options) => folder.load(options).then(() => [], linesOf(path)),

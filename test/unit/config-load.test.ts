@@ -29,7 +29,7 @@ test('the three keys without a default make a whole configuration', async (t) =>
     limits: { runs_per_web_server: 3, site_verifies_per_platform: 2 },
     locks: {},
     schedule: {},
-    cron: { time_zone: 'Atlantic/Azores' },
+    cron: { time_zone: null },
     state: {
       dir: '/home/aegir/config/skynet/state',
       keep: 14 * 86_400_000,

@@ -3,6 +3,7 @@ import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { parse } from 'node-cron'
 import { CronTimes } from '../../src/daemon/schedule/cron-times.js'
+import { zoneName } from '../../src/daemon/schedule/zone-clock.js'
 
 const MINUTE = 60_000
 
@@ -164,3 +165,16 @@ function minuteByMinute(expression: string, timeZone: string, from: number, coun
   }
   return found
 }
+
+describe('the name of a time zone', () => {
+  test('is the configured one; without one the machine’s, as TZ says', (t) => {
+    const { TZ } = process.env
+    t.after(() => {
+      if (TZ === undefined) delete process.env['TZ']
+      else process.env['TZ'] = TZ
+    })
+    process.env['TZ'] = 'Atlantic/Azores'
+    assert.equal(zoneName(null), 'Atlantic/Azores')
+    assert.equal(zoneName('Europe/Berlin'), 'Europe/Berlin')
+  })
+})

@@ -40,10 +40,11 @@ export class ScheduleBook {
    * Takes the schedule as it is from now on; `write` brings it to disk.
    * @param latest what lies behind this was noted by a clock that was wrong.
    */
-  note(schedule: Readonly<Record<string, string>>, timeZone: string, now: number, latest: number): void {
+  note(schedule: Readonly<Record<string, string>>, timeZone: () => string, now: number, latest: number): void {
     const commands = Object.entries(schedule).map(([command, expression]): [string, Entry] => {
-      const since = this.since(command, expression, timeZone) ?? now
-      return [command, { expression, time_zone: timeZone, since: since > latest ? now : since }]
+      const zone = timeZone()
+      const since = this.since(command, expression, zone) ?? now
+      return [command, { expression, time_zone: zone, since: since > latest ? now : since }]
     })
     const next = Object.fromEntries(commands)
     if (JSON.stringify(next) === JSON.stringify(this.#read())) return

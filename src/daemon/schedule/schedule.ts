@@ -9,6 +9,7 @@ import type { ScheduleBook } from './schedule-book.js'
 import type { ScheduledRunStore } from './scheduled-run.js'
 import type { ScheduledRuns } from './scheduled-runs.js'
 import { CLOCK_TOLERANCE, openSince, scheduleView, type ScheduleView } from './schedule-view.js'
+import { zoneName } from './zone-clock.js'
 
 export interface ScheduleOptions {
   settings: () => Config
@@ -49,7 +50,7 @@ export class Schedule {
   readonly #plans = new Map<string, Plan>()
   readonly #times = new Map<string, CronTimes>()
   /** The configuration that the plans were made from. */
-  #madeFrom: { schedule: Config['schedule']; timeZone: string } | undefined
+  #madeFrom: { schedule: Config['schedule']; timeZone: string | null } | undefined
   #lookedAt = 0
 
   constructor(options: ScheduleOptions) {
@@ -130,8 +131,8 @@ export class Schedule {
   /** @param held why nothing is started now, in a sentence. */
   view(held: string | null): ScheduleView {
     const { settings, store, book, processes, clock } = this.#options
-    const { schedule, cron } = settings()
-    const { time_zone: timeZone } = cron
+    const { schedule } = settings()
+    const timeZone = this.#timeZone()
     const timesOf = (expression: string): CronTimes => this.#timesOf(expression, timeZone)
     return scheduleView({ schedule, timeZone, timesOf, store, book, processes, now: clock.now(), held })
   }
@@ -140,19 +141,24 @@ export class Schedule {
   #follow(): void {
     const { settings, book, clock } = this.#options
     const { schedule, cron } = settings()
-    const { time_zone: timeZone } = cron
     const now = clock.now()
     const isSetBack = now + CLOCK_TOLERANCE < this.#lookedAt
     this.#lookedAt = now
-    if (!isSetBack && this.#madeFrom?.schedule === schedule && this.#madeFrom.timeZone === timeZone) return
-    this.#madeFrom = { schedule, timeZone }
+    if (!isSetBack && this.#madeFrom?.schedule === schedule && this.#madeFrom.timeZone === cron.time_zone) return
+    this.#madeFrom = { schedule, timeZone: cron.time_zone }
+    // Not asked for where there is no schedule: a daemon that starts would be the slower for it.
+    const timeZone = () => this.#timeZone()
     book.note(schedule, timeZone, now, now + CLOCK_TOLERANCE)
     this.#plans.clear()
     for (const [command, expression] of Object.entries(schedule)) {
-      const plan: Plan = { expression, times: this.#timesOf(expression, timeZone), next: undefined }
+      const plan: Plan = { expression, times: this.#timesOf(expression, timeZone()), next: undefined }
       this.#plans.set(command, plan)
       this.#look(command, plan)
     }
+  }
+
+  #timeZone(): string {
+    return zoneName(this.#options.settings().cron.time_zone)
   }
 
   #timesOf(expression: string, timeZone: string): CronTimes {
@@ -164,8 +170,8 @@ export class Schedule {
 
   /** Which due time comes next, or is open. */
   #look(command: string, plan: Plan): void {
-    const { settings, store, book, clock } = this.#options
-    const sources = { timeZone: settings().cron.time_zone, store, book, now: clock.now() }
+    const { store, book, clock } = this.#options
+    const sources = { timeZone: this.#timeZone(), store, book, now: clock.now() }
     plan.next = plan.times.next(openSince(command, plan.expression, sources))
   }
 

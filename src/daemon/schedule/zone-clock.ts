@@ -1,6 +1,14 @@
 /** Between two looks at the offset of a zone, in milliseconds; no zone has changed its clocks twice within a day. */
 const LOOK = 24 * 60 * 60_000
 
+/**
+ * The name of a configured time zone; of null that of the machine: as TZ says, else /etc/localtime, and where that is no
+ * zone, Node knows none and goes by UTC. The first call loads Node's tables, which took 26 ms where Node itself took 44.
+ */
+export function zoneName(configured: string | null): string {
+  return configured ?? (Intl.DateTimeFormat().resolvedOptions().timeZone || 'UTC')
+}
+
 /** What clocks on the wall show in a time zone. Such a time is a number too: milliseconds, counted as if it were UTC. */
 export class ZoneClock {
   readonly #format: Intl.DateTimeFormat
