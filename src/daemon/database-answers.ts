@@ -13,7 +13,7 @@ export async function databaseAnswers(
     const address = await resolveAddress()
     connection = await DatabaseConnection.open(address, limits)
     if ((await missingTables(connection)).length > 0) return false
-    await pollQueue(connection, { floor: 0, mark: 0 }, leaderLockName(address.db))
+    await pollQueue(connection, { floor: 0, mark: 0, from: 0 }, leaderLockName(address.db))
     return true
   } catch {
     return false

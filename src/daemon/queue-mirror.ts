@@ -1,3 +1,4 @@
+import type { VidSum } from '../hostmaster/queue-poll.js'
 import type { TaskRow } from '../hostmaster/task-queries.js'
 
 /** A lower vid can commit later than a higher one, so the last vids are looked at again: of this many milliseconds … */
@@ -77,7 +78,7 @@ export class QueueMirror {
   }
 
   /** Number and sum of the waiting vids in (floor, mark], to be compared with the database's. */
-  overlap(floor: number, mark: number): { count: number; sum: number } {
+  overlap(floor: number, mark: number): VidSum {
     let count = 0
     let sum = 0
     for (const { vid } of this.waiting.values()) {

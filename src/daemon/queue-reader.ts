@@ -1,5 +1,5 @@
 import type { DatabaseConnection } from '../hostmaster/connection.js'
-import { pollQueue, type QueuePoll } from '../hostmaster/queue-poll.js'
+import { pollQueue, type QueuePoll, type VidSum } from '../hostmaster/queue-poll.js'
 import { readArguments, readOpenTasks, readTasksAbove, type TaskRow } from '../hostmaster/task-queries.js'
 import { QueueMirror } from './queue-mirror.js'
 
@@ -16,10 +16,21 @@ const LOOK_BACK_INTERVAL_PER_TASK = 1
 /** The mark is not trusted: everything is read again this often, in milliseconds. */
 const RECONCILE_INTERVAL = 10 * 60_000
 
+/** A window of vids in which the mirror was true, and what was there. */
+interface Verified {
+  floor: number
+  mark: number
+  /** What the database had, superseded rows included. */
+  rows: VidSum
+  /** What the mirror had. */
+  overlap: VidSum
+}
+
 /**
  * Keeps the mirror true. A poll costs one statement while nothing changes; what is new lies above the mark, what came
- * late shows in the overlap's count and sum. Everything else (a restored database, another server, a node set back to
- * an old revision) is found by a reconcile: the whole table, in steps, so that it never delays a start.
+ * late shows in the overlap's count and sum. Where the last look was at the same window, it is enough that its rows sum up
+ * to the same as then, and the mirror too. Everything else (a restored database, another server, a node set back to an old
+ * revision) is found by a reconcile: the whole table, in steps, so that it never delays a start.
  */
 export class QueueReader {
   readonly mirror = new QueueMirror()
@@ -27,6 +38,7 @@ export class QueueReader {
   #reconcile: { next: number; high: number } | undefined
   #reconciledAt = Number.NEGATIVE_INFINITY
   #lookedBackAt = Number.NEGATIVE_INFINITY
+  #verified: Verified | undefined
   #complete = false
 
   /** Whether the mirror holds every waiting task, so that the first in order can be known. */
@@ -50,6 +62,7 @@ export class QueueReader {
   reconnected(): void {
     this.#reconciledAt = Number.NEGATIVE_INFINITY
     this.#lookedBackAt = Number.NEGATIVE_INFINITY
+    this.#verified = undefined
     this.#reconcile = undefined
   }
 
@@ -71,7 +84,8 @@ export class QueueReader {
     const looksBack = now - this.#lookedBackAt >= interval - 1
     const floor = looksBack ? mirror.floor(now) : mark
     if (looksBack) this.#lookedBackAt = now
-    const poll = await pollQueue(connection, { floor, mark }, leaderLock)
+    const verified = this.#verified?.floor === floor && this.#verified.mark === mark ? this.#verified : undefined
+    const poll = await pollQueue(connection, { floor, mark, from: verified ? mark : floor }, leaderLock)
     if (poll.server !== this.#server) {
       this.#server = poll.server
       this.#complete = false
@@ -86,9 +100,13 @@ export class QueueReader {
       const above =
         poll.maxVid > mark ? await this.#withArguments(connection, await readTasksAbove(connection, mark)) : []
       mirror.advance(above, poll.maxVid, now)
-      const known = looksBack ? mirror.overlap(floor, mark) : poll.overlap
-      if (known.count !== poll.overlap.count || known.sum !== poll.overlap.sum) {
-        await this.#readRange(connection, floor, mark)
+      if (looksBack) {
+        const known = mirror.overlap(floor, mark)
+        const isTrue = verified
+          ? isSame(known, verified.overlap) && isSame(poll.rows, verified.rows)
+          : isSame(known, poll.overlap)
+        if (!isTrue) await this.#readRange(connection, floor, mark)
+        this.#verified = { floor, mark, rows: poll.rows, overlap: mirror.overlap(floor, mark) }
       }
     }
     if (!this.#reconcile && now - this.#reconciledAt >= RECONCILE_INTERVAL) {
@@ -131,4 +149,8 @@ export class QueueReader {
     await readArguments(connection, unknown)
     return rows
   }
+}
+
+function isSame(one: VidSum, other: VidSum): boolean {
+  return one.count === other.count && one.sum === other.sum
 }

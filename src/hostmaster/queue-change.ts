@@ -39,8 +39,7 @@ const AWAIT_CHANGE = `
           COALESCE((SELECT MAX(vid) FROM hosting_task), ''),
           @@server_id, @@hostname, @@port, @@datadir, DATABASE(),
           (SELECT CONCAT_WS('/', COUNT(*), COALESCE(SUM(t.vid), 0))
-            FROM hosting_task t STRAIGHT_JOIN node n ON n.vid = t.vid
-            WHERE t.vid > ? AND t.vid <= ? AND t.task_status = 0 AND n.type = 'task'),
+            FROM hosting_task t WHERE t.vid > ? AND t.vid <= ? AND t.task_status = 0),
           COALESCE(IS_USED_LOCK(?), ''),
           COALESCE((SELECT s.value FROM semaphore s WHERE s.name = '${QUEUE_LOCK_ROW}'), ''),
           (SELECT GROUP_CONCAT(v.name, '=', v.value ORDER BY v.name SEPARATOR '/') FROM variable v

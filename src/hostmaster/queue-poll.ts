@@ -8,8 +8,10 @@ export interface QueuePoll {
   maxVid: number
   /** Which server and database answered, and when it was started: another one must not be taken for the same. */
   server: string
-  /** Number and sum of the waiting tasks' vids in (floor, mark]: differs from ours when one came late or left. */
-  overlap: { count: number; sum: number }
+  /** Number and sum of the vids of queued rows in (floor, mark], superseded ones included: the same while nothing changed. */
+  rows: VidSum
+  /** The same of the waiting tasks in (from, mark]: differs from ours when one came late or left. */
+  overlap: VidSum
   /** Connection that holds the leader lock; null: nobody. */
   leader: number | null
   /** Drupal's lock row of the task queue; null: nobody holds it. */
@@ -17,8 +19,23 @@ export interface QueuePoll {
   variables: Variables
 }
 
+/** Stands for a set of vids, to be compared with another. */
+export interface VidSum {
+  count: number
+  sum: number
+}
+
+/** What a poll looks at again. */
+export interface PollWindow {
+  /** Late vids are looked for in (floor, mark]; an empty window looks for none. */
+  floor: number
+  mark: number
+  /** The rows above this are looked at one by one whether they are a task's current one, which takes twice as long. */
+  from: number
+}
+
 interface PollRow {
-  kind: 'max' | 'server' | 'overlap' | 'leader' | 'lock' | 'variable'
+  kind: 'max' | 'server' | 'rows' | 'overlap' | 'leader' | 'lock' | 'variable'
   name: Buffer | null
   number: number | null
   text: Buffer | null
@@ -26,7 +43,7 @@ interface PollRow {
 
 /**
  * The poll: one statement, a row a fact. Idle cost is what it is for, so what every turn of the daemon must know stands
- * in it: each row is a look-up by key, but `overlap`, which reads the window of vids that the daemon chooses. Texts are
+ * in it: each row is a look-up by key, but `rows` and `overlap`, which read windows of vids that the daemon chooses. Texts are
  * bytes, because a union of columns, variables and constants has no common collation.
  */
 const POLL = `
@@ -35,6 +52,9 @@ const POLL = `
   UNION ALL
   SELECT 'server', NULL, NULL,
     CAST(CONCAT_WS('/', @@server_id, @@hostname, @@port, @@datadir, DATABASE()) AS BINARY)
+  UNION ALL
+  SELECT 'rows', CAST(COUNT(*) AS BINARY), CAST(SUM(t.vid) AS DOUBLE), NULL
+    FROM hosting_task t WHERE t.vid > ? AND t.vid <= ? AND t.task_status = 0
   UNION ALL
   SELECT 'overlap', CAST(COUNT(*) AS BINARY), CAST(SUM(t.vid) AS DOUBLE), NULL
     FROM hosting_task t STRAIGHT_JOIN node n ON n.vid = t.vid
@@ -49,18 +69,19 @@ const POLL = `
 
 export async function pollQueue(
   connection: DatabaseConnection,
-  window: { floor: number; mark: number },
+  { floor, mark, from }: PollWindow,
   leaderLock: string,
 ): Promise<QueuePoll> {
   const poll: QueuePoll = {
     maxVid: 0,
     server: '',
+    rows: { count: 0, sum: 0 },
     overlap: { count: 0, sum: 0 },
     leader: null,
     lockRow: null,
     variables: {},
   }
-  const rows = await connection.rows<PollRow>(POLL, [window.floor, window.mark, leaderLock])
+  const rows = await connection.rows<PollRow>(POLL, [floor, mark, from, mark, leaderLock])
   const variables: { name: string; value: string }[] = []
   for (const { kind, name, number, text } of rows) {
     switch (kind) {
@@ -70,8 +91,9 @@ export async function pollQueue(
       case 'server':
         poll.server = text?.toString() ?? ''
         break
+      case 'rows':
       case 'overlap':
-        poll.overlap = { count: Number(name?.toString() ?? 0), sum: number ?? 0 }
+        poll[kind] = { count: Number(name?.toString() ?? 0), sum: number ?? 0 }
         break
       case 'leader':
         poll.leader = number

@@ -17,6 +17,8 @@ class FakeTables {
   rows: Row[] = []
   server = 'one'
   asked: string[] = []
+  /** Whether the last poll looked which rows are current. */
+  isOneByOne = false
 
   add(vid: number, status = 0, { nid = vid, current = true } = {}): void {
     for (const row of this.rows) if (row.nid === nid) row.current = false
@@ -32,16 +34,21 @@ class FakeTables {
     return { rows } as unknown as DatabaseConnection
   }
 
-  #answer(statement: string, [low = 0, high = Infinity]: number[]): unknown[] {
+  #answer(statement: string, [low = 0, high = Infinity, from = 0]: number[]): unknown[] {
     const current = this.rows.filter((row) => row.current)
     if (statement.includes("'overlap'")) {
       this.asked.push('poll')
-      const known = current.filter(({ vid, status }) => vid > low && vid <= high && status === 0)
+      this.isOneByOne = from < high
       const text = (value: string | number) => Buffer.from(String(value))
+      const summed = (kind: string, above: number, rows: Row[]) => {
+        const open = rows.filter(({ vid, status }) => vid > above && vid <= high && status === 0)
+        return { kind, name: text(open.length), number: open.reduce((sum, { vid }) => sum + vid, 0), text: null }
+      }
       return [
         { kind: 'max', name: null, number: Math.max(0, ...this.rows.map(({ vid }) => vid)), text: null },
         { kind: 'server', name: null, number: null, text: text(this.server) },
-        { kind: 'overlap', name: text(known.length), number: known.reduce((sum, { vid }) => sum + vid, 0), text: null },
+        summed('rows', low, this.rows),
+        summed('overlap', from, current),
       ]
     }
     if (statement.includes('hosting_task_arguments')) return []
@@ -115,6 +122,28 @@ describe('the reader', () => {
     tables.set(5_000, 3)
     await poll(1_000)
     assert.deepEqual(waiting(), [4_200, 5_010])
+  })
+
+  test('looks at the rows of a window one by one once, and after that for whether something has changed', async () => {
+    for (const vid of [5_000, 5_010]) tables.add(vid)
+    tables.add(5_020, 1, { nid: 5_000 })
+    await poll(0)
+    await poll(500)
+    assert.equal(tables.isOneByOne, true)
+    await poll(1_000)
+    assert.equal(tables.isOneByOne, false)
+    tables.add(4_500)
+    tables.set(5_000, 2)
+    assert.deepEqual(await poll(1_500), ['poll', 'range 4020-5020'])
+    assert.deepEqual([waiting(), tables.isOneByOne], [[4_500, 5_010], false])
+    assert.deepEqual(await poll(2_000), ['poll'])
+    reader.mirror.remove(5_010)
+    assert.deepEqual(await poll(2_500), ['poll', 'range 4020-5020'])
+    assert.deepEqual(waiting(), [4_500, 5_010])
+    tables.add(5_030)
+    assert.deepEqual(await poll(3_000), ['poll', 'above 5020'])
+    await poll(3_500)
+    assert.equal(tables.isOneByOne, true, 'another window')
   })
 
   test('finds one below the window within ten minutes, in steps that poll after poll takes one of', async () => {
