@@ -178,17 +178,29 @@ export class RunStoreOf<R extends RunLife> {
 
   /**
    * Writes the last record of a run that is ours, and puts it where the settled ones are. That somebody has emptied the
-   * state directory under us must not keep a run from being settled. @throws OwnershipLost
+   * state directory under us must not keep a run from being settled. @throws OwnershipLost, also where we were frozen
+   * between two of these steps and another daemon has settled the run meanwhile: what it put there, with the output, stays
    */
   settle(record: R): void {
     if (this.isTaken(record)) throw new OwnershipLost(record.run)
     try {
       this.#write(record)
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+      this.#refuseSettled(record.run, error)
       this.adopt(record)
     }
-    this.moveToHistory(record.run)
+    try {
+      this.moveToHistory(record.run)
+    } catch (error) {
+      this.#refuseSettled(record.run, error)
+      throw error
+    }
+  }
+
+  /** @throws OwnershipLost where the run's folder is gone because the run is settled; the error, where that is another. */
+  #refuseSettled(run: string, error: unknown): void {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    if (this.isSettled(run)) throw new OwnershipLost(run)
   }
 
   /** Whether the record stands there as it was written last, so that nobody has adopted, settled or removed the run since. */

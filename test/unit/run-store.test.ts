@@ -145,6 +145,38 @@ describe('a record', () => {
     assert.deepEqual(store.list(), [])
   })
 
+  test('that another daemon settles while we are about to is its own, and its output stays', () => {
+    const ours = record()
+    const other = () => {
+      writeFileSync(store.outputFile(ours.run), 'what drush said')
+      store.adopt({ ...ours, owner: { ...OWNER, pid: 11 }, state: 'settled', outcome: 'error' })
+      renameSync(store.directory(ours.run), join(folder, 'state/history', ours.run))
+    }
+    class FrozenBeforeTheRecord extends RunStore {
+      override isTaken(of: RunRecord): boolean {
+        const isTaken = super.isTaken(of)
+        other()
+        return isTaken
+      }
+    }
+    class FrozenBeforeTheMove extends RunStore {
+      override moveToHistory(run: string): void {
+        other()
+        super.moveToHistory(run)
+      }
+    }
+    for (const Frozen of [FrozenBeforeTheRecord, FrozenBeforeTheMove]) {
+      store.create(ours)
+      const frozen = new Frozen(join(folder, 'state'))
+      assert.throws(() => frozen.settle({ ...ours, state: 'settled', outcome: 'success' }), OwnershipLost, Frozen.name)
+      const settled = store.readHistory(ours.run)
+      assert.equal(isReadable(settled) && settled.outcome, 'error')
+      assert.ok(existsSync(store.settledOutputFile(ours.run)))
+      assert.deepEqual(store.list(), [])
+      store.removeHistory(ours.run)
+    }
+  })
+
   const broken: [string, string, RegExp][] = [
     ['cut off', '{"version": 1, "run": "20', /not JSON/],
     ['empty', '', /not JSON/],
