@@ -16,11 +16,19 @@ const LOOK_BACK_INTERVAL_PER_TASK = 1
 /** The mark is not trusted: everything is read again this often, in milliseconds. */
 const RECONCILE_INTERVAL = 10 * 60_000
 
+/**
+ * How long it is believed of a window that nothing has changed in it because its rows sum up to the same, in milliseconds:
+ * that a node alone was deleted or set back shows in none of them.
+ */
+const VERIFIED_AGE = 10_000
+
 /** A window of vids in which the mirror was true, and what was there. */
 interface Verified {
   floor: number
   mark: number
-  /** What the database had, superseded rows included. */
+  /** When its rows were looked at one by one. */
+  at: number
+  /** What the database had. */
   rows: VidSum
   /** What the mirror had. */
   overlap: VidSum
@@ -28,8 +36,8 @@ interface Verified {
 
 /**
  * Keeps the mirror true. A poll costs one statement while nothing changes; what is new lies above the mark, what came
- * late shows in the overlap's count and sum. Where the last look was at the same window, it is enough that its rows sum up
- * to the same as then, and the mirror too. Everything else (a restored database, another server, a node set back to an old
+ * late shows in the overlap's count and sum. Where a look shortly before was at the same window, it is enough that its rows
+ * sum up to the same as then, and the mirror too. Everything else (a restored database, another server, a node set back to an old
  * revision) is found by a reconcile: the whole table, in steps, so that it never delays a start.
  */
 export class QueueReader {
@@ -84,7 +92,7 @@ export class QueueReader {
     const looksBack = now - this.#lookedBackAt >= interval - 1
     const floor = looksBack ? mirror.floor(now) : mark
     if (looksBack) this.#lookedBackAt = now
-    const verified = this.#verified?.floor === floor && this.#verified.mark === mark ? this.#verified : undefined
+    const verified = this.#verifiedOf(floor, mark, now)
     const poll = await pollQueue(connection, { floor, mark, from: verified ? mark : floor }, leaderLock)
     if (poll.server !== this.#server) {
       this.#server = poll.server
@@ -101,12 +109,10 @@ export class QueueReader {
         poll.maxVid > mark ? await this.#withArguments(connection, await readTasksAbove(connection, mark)) : []
       mirror.advance(above, poll.maxVid, now)
       if (looksBack) {
-        const known = mirror.overlap(floor, mark)
-        const isTrue = verified
-          ? isSame(known, verified.overlap) && isSame(poll.rows, verified.rows)
-          : isSame(known, poll.overlap)
+        const isTrue = verified ? isSame(poll.rows, verified.rows) : isSame(mirror.overlap(floor, mark), poll.overlap)
         if (!isTrue) await this.#readRange(connection, floor, mark)
-        this.#verified = { floor, mark, rows: poll.rows, overlap: mirror.overlap(floor, mark) }
+        const at = verified && isTrue ? verified.at : now
+        this.#verified = { floor, mark, at, rows: poll.rows, overlap: mirror.overlap(floor, mark) }
       }
     }
     if (!this.#reconcile && now - this.#reconciledAt >= RECONCILE_INTERVAL) {
@@ -116,6 +122,13 @@ export class QueueReader {
     // The first reconcile is not for waiting: without it the order of the queue is not known.
     while (!this.#complete) await this.#reconcileStep(connection, now)
     return poll
+  }
+
+  /** What is known of the same window, unless it is old or the mirror has changed in it. */
+  #verifiedOf(floor: number, mark: number, now: number): Verified | undefined {
+    const known = this.#verified
+    if (known?.floor !== floor || known.mark !== mark || now - known.at >= VERIFIED_AGE) return undefined
+    return isSame(this.mirror.overlap(floor, mark), known.overlap) ? known : undefined
   }
 
   async #reconcileStep(connection: DatabaseConnection, now: number): Promise<void> {

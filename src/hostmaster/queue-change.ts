@@ -38,8 +38,8 @@ const AWAIT_CHANGE = `
       SELECT MD5(CONCAT_WS('/',
           COALESCE((SELECT MAX(vid) FROM hosting_task), ''),
           @@server_id, @@hostname, @@port, @@datadir, DATABASE(),
-          (SELECT CONCAT_WS('/', COUNT(*), COALESCE(SUM(t.vid), 0))
-            FROM hosting_task t WHERE t.vid > ? AND t.vid <= ? AND t.task_status = 0),
+          (SELECT CONCAT_WS('/', COUNT(*), COALESCE(SUM(IF(t.task_status = 0, t.vid, 0)), 0))
+            FROM hosting_task t WHERE t.vid > ? AND t.vid <= ?),
           COALESCE(IS_USED_LOCK(?), ''),
           COALESCE((SELECT s.value FROM semaphore s WHERE s.name = '${QUEUE_LOCK_ROW}'), ''),
           (SELECT GROUP_CONCAT(v.name, '=', v.value ORDER BY v.name SEPARATOR '/') FROM variable v

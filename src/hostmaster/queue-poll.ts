@@ -8,9 +8,12 @@ export interface QueuePoll {
   maxVid: number
   /** Which server and database answered, and when it was started: another one must not be taken for the same. */
   server: string
-  /** Number and sum of the vids of queued rows in (floor, mark], superseded ones included: the same while nothing changed. */
+  /**
+   * Number of all rows in (floor, mark], and sum of the vids of those with status 0, superseded ones included. A task comes
+   * late, is superseded by a row that comes late, or is cancelled only with a change of one of the two.
+   */
   rows: VidSum
-  /** The same of the waiting tasks in (from, mark]: differs from ours when one came late or left. */
+  /** Number and sum of the vids of waiting tasks in (from, mark]: differs from ours when one came late or left. */
   overlap: VidSum
   /** Connection that holds the leader lock; null: nobody. */
   leader: number | null
@@ -30,7 +33,10 @@ export interface PollWindow {
   /** Late vids are looked for in (floor, mark]; an empty window looks for none. */
   floor: number
   mark: number
-  /** The rows above this are looked at one by one whether they are a task's current one, which takes twice as long. */
+  /**
+   * The rows above this are looked at one by one whether they are a task's current one, which takes twice as long; `floor`:
+   * all of them, `mark`: none.
+   */
   from: number
 }
 
@@ -53,8 +59,8 @@ const POLL = `
   SELECT 'server', NULL, NULL,
     CAST(CONCAT_WS('/', @@server_id, @@hostname, @@port, @@datadir, DATABASE()) AS BINARY)
   UNION ALL
-  SELECT 'rows', CAST(COUNT(*) AS BINARY), CAST(SUM(t.vid) AS DOUBLE), NULL
-    FROM hosting_task t WHERE t.vid > ? AND t.vid <= ? AND t.task_status = 0
+  SELECT 'rows', CAST(COUNT(*) AS BINARY), CAST(SUM(IF(t.task_status = 0, t.vid, 0)) AS DOUBLE), NULL
+    FROM hosting_task t WHERE t.vid > ? AND t.vid <= ?
   UNION ALL
   SELECT 'overlap', CAST(COUNT(*) AS BINARY), CAST(SUM(t.vid) AS DOUBLE), NULL
     FROM hosting_task t STRAIGHT_JOIN node n ON n.vid = t.vid

@@ -56,10 +56,11 @@ describe('history', () => {
     await hostmaster.finishedTasks(99_000, { object: site })
     const many = await rowsReadByPolls(sandbox, site)
     context.diagnostic(`rows read by a poll: ${few} at 1,000 finished tasks, ${many} at 100,000`)
-    // A renewal of the lock row, or a heartbeat, may fall into one of the two measurements: some rows in twenty polls.
-    assert.ok(Math.abs(many - few) <= 2, `${few} and ${many} rows`)
+    // Into one of the two measurements may fall a renewal of the lock row, a heartbeat, or the one look in ten seconds that
+    // looks for the node of each queued row, half of them: so many rows in twenty polls.
+    assert.ok(Math.abs(many - few) <= 100, `${few} and ${many} rows`)
     // The window of a thousand vids, and few others.
-    assert.ok(few > 0 && few < 1_100, `${few} rows`)
+    assert.ok(few > 0 && few < 1_200, `${few} rows`)
   })
 
   test('ten thousand finished tasks with their superseded rows, and a superseded -1 row, are neither run nor counted', async () => {

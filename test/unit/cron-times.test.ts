@@ -175,6 +175,10 @@ describe('the name of a time zone', () => {
     })
     process.env['TZ'] = 'Atlantic/Azores'
     assert.equal(zoneName(null), 'Atlantic/Azores')
+    for (const none of ['', 'GMT+3', 'Nowhere/Atall']) {
+      process.env['TZ'] = none
+      assert.equal(zoneName(null), 'UTC', none)
+    }
     assert.equal(zoneName('Europe/Berlin'), 'Europe/Berlin')
   })
 })

@@ -40,15 +40,15 @@ class FakeTables {
       this.asked.push('poll')
       this.isOneByOne = from < high
       const text = (value: string | number) => Buffer.from(String(value))
-      const summed = (kind: string, above: number, rows: Row[]) => {
-        const open = rows.filter(({ vid, status }) => vid > above && vid <= high && status === 0)
-        return { kind, name: text(open.length), number: open.reduce((sum, { vid }) => sum + vid, 0), text: null }
-      }
+      const within = (above: number) => (row: Row) => row.vid > above && row.vid <= high
+      const sum = (rows: Row[]) => rows.reduce((sum, { vid, status }) => sum + (status === 0 ? vid : 0), 0)
+      const all = this.rows.filter(within(low))
+      const waiting = current.filter(within(from)).filter(({ status }) => status === 0)
       return [
         { kind: 'max', name: null, number: Math.max(0, ...this.rows.map(({ vid }) => vid)), text: null },
         { kind: 'server', name: null, number: null, text: text(this.server) },
-        summed('rows', low, this.rows),
-        summed('overlap', from, current),
+        { kind: 'rows', name: text(all.length), number: sum(all), text: null },
+        { kind: 'overlap', name: text(waiting.length), number: sum(waiting), text: null },
       ]
     }
     if (statement.includes('hosting_task_arguments')) return []
@@ -144,6 +144,29 @@ describe('the reader', () => {
     assert.deepEqual(await poll(3_000), ['poll', 'above 5020'])
     await poll(3_500)
     assert.equal(tables.isOneByOne, true, 'another window')
+  })
+
+  test('reads nothing again for a start, and notices one whose vid comes late', async () => {
+    for (const vid of [5_000, 5_010]) tables.add(vid)
+    await poll(0)
+    await poll(500)
+    tables.add(5_020, -1, { nid: 5_000 })
+    assert.deepEqual([await poll(1_000), tables.isOneByOne], [['poll', 'above 5010'], false])
+    await poll(1_500)
+    tables.add(5_015, -1, { nid: 5_010 })
+    assert.deepEqual([await poll(2_000), tables.isOneByOne], [['poll', 'range 4020-5020'], false])
+    assert.deepEqual([waiting(), [...reader.mirror.processing.keys()]], [[], [5_000, 5_010]])
+  })
+
+  test('believes for ten seconds only that nothing has changed', async () => {
+    for (const vid of [5_000, 5_010]) tables.add(vid)
+    await poll(0)
+    await poll(500)
+    for (const row of tables.rows) row.current &&= row.vid === 5_000
+    for (let now = 1_000; now < 10_500; now += 500) assert.deepEqual(await poll(now), ['poll'])
+    assert.deepEqual(waiting(), [5_000, 5_010])
+    assert.deepEqual(await poll(10_500), ['poll', 'range 4010-5010'])
+    assert.deepEqual(waiting(), [5_000])
   })
 
   test('finds one below the window within ten minutes, in steps that poll after poll takes one of', async () => {

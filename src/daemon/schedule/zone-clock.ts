@@ -2,11 +2,17 @@
 const LOOK = 24 * 60 * 60_000
 
 /**
- * The name of a configured time zone; of null that of the machine: as TZ says, else /etc/localtime, and where that is no
- * zone, Node knows none and goes by UTC. The first call loads Node's tables, which took 26 ms where Node itself took 44.
+ * The name of a configured time zone; of null that of the machine: as TZ says, else /etc/localtime; UTC where that is none
+ * of the tz database, such as `GMT+3`. The first call loads Node's tables, which took 26 ms where Node itself took 44.
  */
 export function zoneName(configured: string | null): string {
-  return configured ?? (Intl.DateTimeFormat().resolvedOptions().timeZone || 'UTC')
+  if (configured !== null) return configured
+  try {
+    const { timeZone } = Intl.DateTimeFormat().resolvedOptions()
+    return new Intl.DateTimeFormat('en', { timeZone }).resolvedOptions().timeZone || 'UTC'
+  } catch {
+    return 'UTC'
+  }
 }
 
 /** What clocks on the wall show in a time zone. Such a time is a number too: milliseconds, counted as if it were UTC. */
