@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { DaemonProcess } from './daemon-process.js'
@@ -73,7 +74,7 @@ function commands({ folder, home, install }: Sandbox, daemon: DaemonProcess): st
 ${drop ? `as its user, who is ${name}:` : 'whose home is a folder of its own:'}
 
   skynet() {
-    ${become}env HOME=${home} \\
+    ${become}env HOME=${home} PATH="${join(folder.path, 'bin')}:$PATH" \\
       ${install.node} \\
       ${install.main} "$@"
   }
