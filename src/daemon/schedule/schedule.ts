@@ -51,6 +51,7 @@ export class Schedule {
   readonly #times = new Map<string, CronTimes>()
   /** The configuration that the plans were made from. */
   #madeFrom: { schedule: Config['schedule']; timeZone: string | null } | undefined
+  #zone: { configured: string | null; name: string } | undefined
   #lookedAt = 0
 
   constructor(options: ScheduleOptions) {
@@ -157,8 +158,11 @@ export class Schedule {
     }
   }
 
+  /** Found out once: it takes a third of a millisecond, and each status asks for it. */
   #timeZone(): string {
-    return zoneName(this.#options.settings().cron.time_zone)
+    const configured = this.#options.settings().cron.time_zone
+    if (this.#zone?.configured !== configured) this.#zone = { configured, name: zoneName(configured) }
+    return this.#zone.name
   }
 
   #timesOf(expression: string, timeZone: string): CronTimes {
