@@ -141,7 +141,15 @@ export const planned = () => startNow('wrong')
 process.stdout.write(\`\${slots} \${wrong} \${typeof startNow}\\n\`)
 `,
     )
-    const types = ['--module', 'nodenext', '--strict', '--typeRoots', join(CHECKOUT, 'node_modules/@types')]
+    // Our own declarations come out of the compiler; to check those of the libraries takes it a quarter of a minute.
+    const types = [
+      '--skipLibCheck',
+      '--module',
+      'nodenext',
+      '--strict',
+      '--typeRoots',
+      join(CHECKOUT, 'node_modules/@types'),
+    ]
     const tsc = join(CHECKOUT, 'node_modules/typescript/bin/tsc')
     const compiled = spawnSync(process.execPath, [tsc, ...types, '--types', 'node', 'use.ts'], {
       cwd: consumer,
