@@ -71,11 +71,13 @@ export class QueueLeader {
 
   /** Takes over what earlier daemons of this state directory left. @throws DatabaseError */
   async takeOver(): Promise<void> {
-    const { keeper, logger, reader, topology, durations, failures, settler } = this.#parts
+    const { keeper, logger, reader, topology, durations, failures, settler, store } = this.#parts
     reader.reconnected()
     settler.servedAgain()
     topology.forget()
     durations.reconnected()
+    // We may have been frozen since the lock was granted; whoever has it by now may be at work on what we would adopt.
+    await this.#lock.ping()
     const adopted = keeper.adopt()
     this.#parts.schedule.takeOver()
     failures.recallAnew()
@@ -88,7 +90,7 @@ export class QueueLeader {
       const recovered = keeper.recover(run)
       if (recovered) logger.warn({ nid: recovered.nid, run }, 'record of a run was lost; rebuilt from its claim')
       // Settled long ago: the claim came back with a restored database.
-      else await deleteClaim(this.#connection, claim)
+      else if (!store.isOpen(run)) await deleteClaim(this.#connection, claim)
     }
     for (const { run, reason } of keeper.untouchable.unreadable) {
       logger.warn({ run, reason }, 'record of a run cannot be used; it is left alone')

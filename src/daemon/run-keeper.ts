@@ -176,13 +176,12 @@ export class RunKeeper {
       if (!isReadable(record)) this.#unreadable.push(record)
       else if (record.owner.machine !== processes.machine) {
         if (record.state !== 'settled') this.#foreignMachine.push(record)
-      } else if (record.state === 'settled') store.moveToHistory(record.run)
+      } else if (record.state === 'settled') store.finishMove(record.run)
       else if (!this.#active.has(record.run) || !isSameProcess(record.owner, self)) {
         this.forget(record)
-        const adoption = adoptionOf(record, store, processes)
         const ours = { ...record, owner: self }
-        store.adopt(ours)
-        this.#resume(ours, adoption)
+        if (!store.takeOver(ours)) continue
+        this.#resume(ours, adoptionOf(record, store, processes))
         adopted.push(ours)
       }
     }
@@ -285,7 +284,9 @@ export class RunKeeper {
 
   #releaseShell(run: string): void {
     const shell = this.#shells.get(run)
-    if (shell) this.#pool.giveBack(shell)
+    // Who does not lead starts nothing; and to a leader that took this run over, a shell that waits looks like its child.
+    if (this.#isSettling && shell) this.#pool.giveBack(shell)
+    else shell?.dismiss()
     this.#shells.delete(run)
   }
 

@@ -115,11 +115,12 @@ export class RunStarter {
 
   /** Somebody has claimed this queueing: another daemon, or a run of ours that is long settled. */
   async #afterDuplicate({ nid, vid }: RunRecord): Promise<void> {
-    const { logger, keeper } = this.#parts
+    const { logger, keeper, store } = this.#parts
     const value = await readClaim(this.#connection, vid)
     const run = value === undefined ? undefined : ownRun(this.#parts.origin, value)
     if (value === undefined) return
-    if (run !== undefined && !keeper.find((record) => record.run === run)) {
+    // One that stands on disk and is not in our keeper goes on in the hands of another daemon.
+    if (run !== undefined && !keeper.find((record) => record.run === run) && !store.isOpen(run)) {
       await deleteClaim(this.#connection, { vid, value })
       logger.debug({ nid, vid, run }, 'claim of a settled run removed; it came back with a restored database')
       return

@@ -124,9 +124,11 @@ export class Settler {
       case 'ended':
         return this.#settle(connection, active.record, active.appeared)
       case 'judged':
+        this.#refuseTaken(active.record)
         return this.#advance(connection, this.#judge(active.record, active.drushFault))
       case 'decided': {
         const { record, outcome, giveUp } = active
+        this.#refuseTaken(record)
         const task = { nid: record.nid, vid: record.vid, status: 0 as const }
         if (giveUp !== undefined) await markTaskFailed(connection, task, giveUp, this.#options.clock.now())
         return this.#conclude(connection, record, outcome, { givenUp: giveUp !== undefined })
@@ -134,11 +136,15 @@ export class Settler {
     }
   }
 
+  /** Nothing is done to the task or the claim of a run that is another daemon's by now; the record says so itself. */
+  #refuseTaken(record: RunRecord): void {
+    if (this.#options.store.isTaken(record)) throw new OwnershipLost(record.run)
+  }
+
   async #settle(connection: DatabaseConnection, record: RunRecord, appeared: boolean): Promise<void> {
     const settlement = await this.#decide(connection, record, appeared)
     const isRecordOnly = settlement.kind === 'final' && isTold(settlement.outcome)
-    // Nothing is done to the task or the claim of a run that is another daemon's by now; the record says so itself.
-    if (!isRecordOnly && this.#options.store.isTaken(record)) throw new OwnershipLost(record.run)
+    if (!isRecordOnly) this.#refuseTaken(record)
     switch (settlement.kind) {
       case 'final':
         return this.#conclude(connection, record, settlement.outcome, settlement)

@@ -29,6 +29,9 @@ const LARGEST_NOTE = 16
 /** How the name begins of a folder that is made ready for a run; hidden, so that it is none yet. */
 const READY = '.ready.'
 
+/** How the name begins of a folder that is being removed: it is no run any more. */
+const GONE = '.gone.'
+
 /** A record that cannot be used; it is shown and never touched. */
 export interface UnreadableRecord {
   run: string
@@ -116,10 +119,11 @@ export class RunStoreOf<R extends RunLife> {
     }
   }
 
-  /** Removes what predecessors had made ready, or we ourselves before we had to give it up. */
+  /** Removes what predecessors had made ready or begun to remove, or we ourselves before we had to give it up. */
   #sweep(): void {
     for (const name of readdirSync(this.#runs)) {
-      if (name.startsWith(READY)) rmSync(join(this.#runs, name), { recursive: true, force: true })
+      if (name.startsWith(READY) || name.startsWith(GONE))
+        rmSync(join(this.#runs, name), { recursive: true, force: true })
     }
     this.#isSwept = true
   }
@@ -137,30 +141,32 @@ export class RunStoreOf<R extends RunLife> {
         this.#isSwept = false
       }
     }
-    try {
-      mkdirSync(this.directory(record.run), { recursive: true, mode: 0o700 })
-      this.#write(record)
-    } catch (error) {
-      this.remove(record.run)
-      throw error
-    }
+    this.#createBeside(record)
   }
 
-  /**
-   * As `create`, of a run whose name others may give it too: whoever is first has it. The folder comes into being with
-   * its record in it, so that nobody ever sees one without.
-   * @returns whether we were first.
-   */
-  createIfFirst(record: R): boolean {
-    const beside = join(this.#runs, `.${record.run}.${record.owner.pid}`)
+  /** The folder comes into being with its record in it, so that nobody ever sees one without, even if we die on the way. */
+  #createBeside(record: R): void {
+    const beside = join(this.#runs, `${READY}${record.run}.${record.owner.pid}`)
     try {
       rmSync(beside, { recursive: true, force: true })
       mkdirSync(beside, { recursive: true, mode: 0o700 })
       replaceFile(join(beside, 'record.json'), textOf(record))
       renameSync(beside, this.directory(record.run))
-      return true
     } catch (error) {
       rmSync(beside, { recursive: true, force: true })
+      throw error
+    }
+  }
+
+  /**
+   * As `create`, of a run whose name others may give it too: whoever is first has it.
+   * @returns whether we were first.
+   */
+  createIfFirst(record: R): boolean {
+    try {
+      this.#createBeside(record)
+      return true
+    } catch (error) {
       const { code = '' } = error as NodeJS.ErrnoException
       if (code === 'ENOTEMPTY' || code === 'EEXIST') return false
       throw error
@@ -228,7 +234,21 @@ export class RunStoreOf<R extends RunLife> {
     }
   }
 
-  /** Makes a run ours, whoever followed it before. */
+  /**
+   * Makes a run ours, whoever followed it before, where it still is: its former owner may have settled it meanwhile.
+   * @returns whether it was there.
+   */
+  takeOver(record: R): boolean {
+    try {
+      this.#write(record)
+      return true
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false
+      throw error
+    }
+  }
+
+  /** As `takeOver`, of a run whose folder may have been lost: it is made anew. */
   adopt(record: R): void {
     mkdirSync(this.directory(record.run), { recursive: true, mode: 0o700 })
     this.#write(record)
@@ -262,6 +282,11 @@ export class RunStoreOf<R extends RunLife> {
   #withNote(record: R): R {
     const started = record.state === 'starting' ? this.readStarted(record.run) : undefined
     return started?.pid ? { ...record, state: 'running', started_at: started.at } : record
+  }
+
+  /** Whether the run stands where those are that are not settled, whoever follows it. */
+  isOpen(run: string): boolean {
+    return existsSync(this.directory(run))
   }
 
   /** Whether the run stands where the settled ones are, whoever settled it. */
@@ -299,6 +324,15 @@ export class RunStoreOf<R extends RunLife> {
       mkdirSync(this.#history, { recursive: true, mode: 0o700 })
       rmSync(target, { recursive: true, force: true })
       renameSync(this.directory(run), target)
+    }
+  }
+
+  /** As `moveToHistory`, of one whose record says settled: whoever wrote that may move it himself before we do. */
+  finishMove(run: string): void {
+    try {
+      this.moveToHistory(run)
+    } catch (error) {
+      if (!this.isSettled(run)) throw error
     }
   }
 
@@ -361,8 +395,13 @@ export class RunStoreOf<R extends RunLife> {
     return bavail * bsize
   }
 
+  /** All at once: were the fence removed by itself, a shell that still comes would start drush in what is left. */
   remove(run: string): void {
-    rmSync(this.directory(run), { recursive: true, force: true })
+    if (!this.isOpen(run)) return
+    const gone = join(this.#runs, `${GONE}${run}.${process.pid}`)
+    rmSync(gone, { recursive: true, force: true })
+    renameSync(this.directory(run), gone)
+    rmSync(gone, { recursive: true, force: true })
   }
 }
 

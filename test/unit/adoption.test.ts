@@ -71,7 +71,7 @@ function record(more: Partial<RunRecord> = {}): RunRecord {
     outcome: null,
     ...more,
   }
-  store.create(made)
+  store.adopt(made)
   return made
 }
 

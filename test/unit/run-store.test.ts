@@ -177,6 +177,38 @@ describe('a record', () => {
     }
   })
 
+  test('is taken over where it is, and not made anew where its owner has settled it', () => {
+    const ours = record()
+    store.create(ours)
+    assert.equal(store.takeOver({ ...ours, owner: { ...OWNER, pid: 11 } }), true)
+    store.moveToHistory(ours.run)
+    assert.equal(store.takeOver(ours), false)
+    assert.equal(store.isOpen(ours.run), false)
+    store.finishMove(ours.run)
+    assert.equal(store.isSettled(ours.run), true)
+    assert.throws(() => store.finishMove(record(8).run), { code: 'ENOENT' })
+  })
+
+  test('is removed all at once, and what a daemon that died then has left is swept', () => {
+    const ours = record()
+    store.create(ours)
+    store.fence(ours.run)
+    store.remove(ours.run)
+    store.remove(ours.run)
+    mkdirSync(join(folder, 'state/runs/.gone.1/more'), { recursive: true })
+    mkdirSync(join(folder, 'state/runs/.ready.1'))
+    assert.deepEqual(store.list(), [])
+    store.prepare()
+    assert.deepEqual(readdirSync(join(folder, 'state/runs')), [`.ready.${process.pid}`])
+  })
+
+  test('without a folder that was made ready comes into being with its record in it', () => {
+    const ours = record()
+    mkdirSync(join(store.directory(ours.run), 'in the way'), { recursive: true })
+    assert.throws(() => store.create(ours), { code: 'ENOTEMPTY' })
+    assert.deepEqual(readdirSync(join(folder, 'state/runs')), [ours.run])
+  })
+
   const broken: [string, string, RegExp][] = [
     ['cut off', '{"version": 1, "run": "20', /not JSON/],
     ['empty', '', /not JSON/],

@@ -55,7 +55,9 @@ export class ScheduleBook {
   /** Writes what has changed. @returns whether anything had. @throws the error of the file system; try again then */
   write(): boolean {
     if (this.#isWritten) return false
-    replaceFile(this.#file, `${JSON.stringify({ version: 1, commands: this.#read() }, null, 2)}\n`)
+    const text = `${JSON.stringify({ version: 1, commands: this.#read() }, null, 2)}\n`
+    // Of a name of its own: a daemon that takes itself for the leader when it no longer is writes too.
+    replaceFile(this.#file, text, `${this.#file}.${process.pid}.new`)
     this.#isWritten = true
     return true
   }

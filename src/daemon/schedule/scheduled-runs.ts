@@ -160,15 +160,15 @@ export class ScheduledRuns {
       if (!isReadable(record)) this.#unreadable.push(record)
       else if (record.owner.machine !== processes.machine) {
         this.#unreadable.push({ run: record.run, reason: 'it belongs to another machine' })
-      } else if (record.state === 'settled') store.moveToHistory(record.run)
+      } else if (record.state === 'settled') store.finishMove(record.run)
       else if (!this.#active.has(record.run) || !isSameProcess(record.owner, self)) {
         this.#forget(record.run)
+        const ours = { ...record, owner: self }
+        if (!store.takeOver(ours)) continue
         const adoption = adoptionOf(record, store, processes)
         // Nothing of it was ever done: its time is still to be answered.
         if (adoption.kind === 'never appeared') store.remove(record.run)
         else {
-          const ours = { ...record, owner: self }
-          store.adopt(ours)
           logger.info({ command: record.command, run: record.run, state: record.state }, 'scheduled run adopted')
           if (adoption.kind === 'follow') {
             const state = record.state === 'starting' ? 'running' : record.state
