@@ -25,6 +25,8 @@ const PREPARED_STATEMENTS = 100
 export interface DatabaseLimits {
   connect: number
   statement: number
+  /** How long a transaction may wait for us at the server; whole seconds. */
+  idleTransaction: number
 }
 
 /** Times that a statement, or a whole transaction, is sent that the server rolled back to end a deadlock. */
@@ -33,7 +35,7 @@ const TRIES = 3
 /** What a command of the driver calls when it is done. */
 type Done<Result> = (error: QueryError | null, result: Result) => void
 
-export const DATABASE_LIMITS: DatabaseLimits = { connect: 10_000, statement: 20_000 }
+export const DATABASE_LIMITS: DatabaseLimits = { connect: 10_000, statement: 20_000, idleTransaction: 10_000 }
 
 /** A statement failed; `fault` says which kind of fault that is and so what the caller may do. */
 export class DatabaseError extends Error {
@@ -57,6 +59,7 @@ export class DatabaseConnection {
   readonly id: number
   #closed = false
   #isInTransaction = false
+  #isBounded = false
 
   private constructor(connection: Connection, limits: DatabaseLimits) {
     this.#connection = connection
@@ -108,6 +111,7 @@ export class DatabaseConnection {
   /** Runs `work` in a transaction; rolls back when it throws. `work` runs anew when a deadlock rolled it back. */
   transaction<Result>(work: () => Promise<Result>): Promise<Result> {
     return this.#again(async () => {
+      await this.#boundTransactions()
       await this.#send('START TRANSACTION')
       this.#isInTransaction = true
       try {
@@ -124,6 +128,20 @@ export class DatabaseConnection {
         this.#isInTransaction = false
       }
     })
+  }
+
+  /**
+   * A daemon that is frozen in the midst of a transaction would keep its rows locked for as long as the connection lives,
+   * eight hours by default, and whoever leads by then could not go on. MariaDB has a limit for that since 10.3.
+   */
+  async #boundTransactions(): Promise<void> {
+    if (this.#isBounded) return
+    try {
+      await this.change(`SET SESSION idle_transaction_timeout = ${this.#limits.idleTransaction / 1_000}`)
+    } catch (error) {
+      if (!(error instanceof DatabaseError) || error.fault.code !== 'ER_UNKNOWN_SYSTEM_VARIABLE') throw error
+    }
+    this.#isBounded = true
   }
 
   /** Says goodbye to the server, for a second at most; idempotent. */

@@ -29,7 +29,9 @@ export interface Start {
 }
 
 /** Nobody is to wait ten seconds for a connection that is known to stall. */
-export const SHORT_LIMITS: Partial<DaemonLimits> = { database: { connect: 600, statement: 800 } }
+export const SHORT_LIMITS: Partial<DaemonLimits> = {
+  database: { connect: 600, statement: 800, idleTransaction: 10_000 },
+}
 
 /** How long the end of all tasks may take on a busy machine. */
 const PATIENCE = 90_000

@@ -37,7 +37,7 @@ test('a daemon that cannot poll because its table is locked waits for that, howe
   // As in the real ones, the patience is longer than a back-off and a statement's limit together.
   const limits = {
     liveness: { late: 200, patience: 2_000 },
-    database: { connect: 300, statement: 300 },
+    database: { connect: 300, statement: 300, idleTransaction: 10_000 },
     backOff: [200],
   }
   const daemon = sandbox.startFastDaemon(1, [], { SANDBOX_LIMITS: JSON.stringify(limits) })
