@@ -13,6 +13,13 @@ const RECONCILE_STEP = 20_000
  */
 const LOOK_BACK_INTERVAL_PER_TASK = 1
 
+/**
+ * The rows of the overlap are counted as well, and of the last ten minutes of a queue that is drained fast there are tens of
+ * thousands, at 1.5 µs each. So many milliseconds for each of them: a thousand are asked for with every poll, ten thousand
+ * every four seconds.
+ */
+const LOOK_BACK_INTERVAL_PER_ROW = 0.4
+
 /** The mark is not trusted: everything is read again this often, in milliseconds. */
 const RECONCILE_INTERVAL = 10 * 60_000
 
@@ -46,6 +53,8 @@ export class QueueReader {
   #reconcile: { next: number; high: number } | undefined
   #reconciledAt = Number.NEGATIVE_INFINITY
   #lookedBackAt = Number.NEGATIVE_INFINITY
+  /** That the last look found in the overlap. */
+  #overlapRows = 0
   #verified: Verified | undefined
   #complete = false
 
@@ -59,17 +68,24 @@ export class QueueReader {
     return this.#complete && !this.#reconcile
   }
 
-  /** Vids among which a poll looks for what came late; an empty window while so many wait that few polls look. */
+  /** Vids among which a poll looks for what came late; an empty window while there is so much in it that few polls look. */
   window(now: number, interval: number): { floor: number; mark: number } {
     const { mirror } = this
-    const isLooked = mirror.waiting.size * LOOK_BACK_INTERVAL_PER_TASK <= interval
+    const isLooked = this.#lookBackInterval <= interval
     return { floor: isLooked ? mirror.floor(now) : mirror.mark, mark: mirror.mark }
+  }
+
+  /** Milliseconds that lie between two looks at the overlap at least. */
+  get #lookBackInterval(): number {
+    const { waiting } = this.mirror
+    return Math.max(waiting.size * LOOK_BACK_INTERVAL_PER_TASK, this.#overlapRows * LOOK_BACK_INTERVAL_PER_ROW)
   }
 
   /** A new connection may lead to another server or another state of it: read everything again, bit by bit. */
   reconnected(): void {
     this.#reconciledAt = Number.NEGATIVE_INFINITY
     this.#lookedBackAt = Number.NEGATIVE_INFINITY
+    this.#overlapRows = 0
     this.#verified = undefined
     this.#reconcile = undefined
   }
@@ -88,7 +104,7 @@ export class QueueReader {
   ): Promise<QueuePoll> {
     const { mirror } = this
     const mark = mirror.mark
-    const interval = Math.max(lookBackInterval, mirror.waiting.size * LOOK_BACK_INTERVAL_PER_TASK)
+    const interval = Math.max(lookBackInterval, this.#lookBackInterval)
     const looksBack = now - this.#lookedBackAt >= interval - 1
     const floor = looksBack ? mirror.floor(now) : mark
     if (looksBack) this.#lookedBackAt = now
@@ -109,6 +125,7 @@ export class QueueReader {
         poll.maxVid > mark ? await this.#withArguments(connection, await readTasksAbove(connection, mark)) : []
       mirror.advance(above, poll.maxVid, now)
       if (looksBack) {
+        this.#overlapRows = poll.rows.count
         const isTrue = verified ? isSame(poll.rows, verified.rows) : isSame(mirror.overlap(floor, mark), poll.overlap)
         if (!isTrue) await this.#readRange(connection, floor, mark)
         const at = verified && isTrue ? verified.at : now

@@ -169,6 +169,24 @@ describe('the reader', () => {
     assert.deepEqual(waiting(), [5_000])
   })
 
+  test('looks back less often the more there is to look at, of waiting tasks or of rows', async () => {
+    tables.add(100_000, 1)
+    await poll(0)
+    for (let vid = 100_001; vid <= 105_000; vid += 1) tables.add(vid, 1)
+    await poll(500)
+    await poll(1_000)
+    assert.deepEqual(reader.window(1_000, 500), { floor: 105_000, mark: 105_000 }, 'nor does the server in its place')
+    tables.add(104_000, 0, { nid: 200_000 })
+    for (let now = 1_500; now < 3_000; now += 500) assert.deepEqual(await poll(now), ['poll'])
+    assert.deepEqual(await poll(3_000), ['poll', 'range 100000-105000'])
+    assert.deepEqual(waiting(), [200_000])
+    for (let vid = 105_001; vid <= 109_000; vid += 1) tables.add(vid)
+    await poll(3_500)
+    tables.add(104_001, 0, { nid: 200_001 })
+    for (let now = 4_000; now < 7_000; now += 500) assert.deepEqual(await poll(now), ['poll'])
+    assert.deepEqual(await poll(7_000), ['poll', 'range 100000-109000'])
+  })
+
   test('finds one below the window within ten minutes, in steps that poll after poll takes one of', async () => {
     tables.add(100_000, 1)
     await poll(0)
