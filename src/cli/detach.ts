@@ -13,10 +13,11 @@ const { O_WRONLY, O_APPEND, O_CREAT, O_NOFOLLOW } = constants
  */
 export async function detach(file: string, argv: string[], environment: NodeJS.ProcessEnv): Promise<number> {
   const words = argv.slice(1).filter((word) => word !== '--daemon')
+  // Before there is anything that would be left behind: it fails where the configuration is wrong.
+  const { stdout, name } = await openOutput(file, environment, argv.includes('--wait'))
   const folder = mkdtempSync(join(tmpdir(), 'skynet-'))
   const said = join(folder, 'stderr')
   const stderr = openSync(said, 'a', 0o600)
-  const { stdout, name } = await openOutput(file, environment, argv.includes('--wait'))
   try {
     const child = spawn(process.execPath, [...process.execArgv, ...words], {
       detached: true,

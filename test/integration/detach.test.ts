@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { existsSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, afterEach, before, test } from 'node:test'
 import { ProcessTable } from '../../src/runner/process-table.js'
@@ -33,8 +33,8 @@ const gone = (pid: number) =>
   waitFor(() => !processes.list().some((process) => process.pid === pid), { what: `the end of ${pid}` })
 
 /** Runs `skynet queued --daemon` to the end of what the shell sees of it. */
-async function daemonize(args: string[] = []): Promise<CommandResult & { pid: number }> {
-  const result = await sandbox.skynet(['queued', '--daemon', ...args])
+async function daemonize(args: string[] = [], env = {}): Promise<CommandResult & { pid: number }> {
+  const result = await sandbox.skynet(['queued', '--daemon', ...args], env)
   const pid = Number(/process (\d+)/.exec(result.stdout)?.[1])
   if (pid) detached.add(pid)
   return { ...result, pid }
@@ -109,9 +109,11 @@ test('--daemon returns the status of a daemon that could not start, with its wor
   assert.match(denied.stderr, /does not serve user hostmaster/)
 
   sandbox.writeConfig({ queue: { concurrent_tasks: 'x' } })
-  const bad = await daemonize()
+  const scratch = sandbox.folder.makeFolder('scratch')
+  const bad = await daemonize([], { TMPDIR: scratch })
   assert.equal(bad.code, 78)
   assert.match(bad.stderr, /concurrent_tasks/)
+  assert.deepEqual(readdirSync(scratch), [])
 
   configure(sandbox)
   await daemonize()
