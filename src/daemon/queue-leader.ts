@@ -105,6 +105,7 @@ export class QueueLeader {
     const { clock, settings, settler, keeper, outage, pauses, schedule, scheduledRuns } = this.#parts
     const interval = settings().queue.poll_interval
     scheduledRuns.settleEnded()
+    this.#requireOwnRuns()
     pauses.tellEnds()
     const isPingDue = this.#untilPing() <= PING_AHEAD
     if (isPingDue) await this.#stayLeader()
@@ -114,12 +115,21 @@ export class QueueLeader {
     if (isPollDue) await this.#doPoll()
     if (isDue && outage.state.kind === 'working' && (await this.#mayStart())) schedule.start()
     await carryOutCancellations(this.#parts, this.#connection)
-    if (await this.#settle()) return Math.min(interval, 250)
+    const isBlocked = await this.#settle()
+    this.#requireOwnRuns()
+    if (isBlocked) return Math.min(interval, 250)
     const start = await this.#start().finally(() => this.#starter.announce())
     await settler.removeClaims(this.#connection, isPollDue || isPingDue || keeper.active.length === 0)
     if (start === 'plan anew') return 0
     if (!this.#parts.draining()) keeper.prepare()
     return Math.max(0, Math.min(this.#polledAt + interval - clock.monotonic(), this.untilDue()))
+  }
+
+  /** Whoever has taken a run of ours leads, or was frozen as it wrote: to contend anew, and to adopt, is right after both. */
+  #requireOwnRuns(): void {
+    const { keeper, scheduledRuns } = this.#parts
+    if (keeper.hasLostRuns || scheduledRuns.hasLostRuns)
+      throw new LeadershipLost('another daemon has taken over a run of this one')
   }
 
   /** Milliseconds until something other than a poll is due. */

@@ -52,6 +52,7 @@ export class RunKeeper {
   /** Of runs that this daemon has started itself, until they are settled. */
   readonly #shells = new Map<string, RunShell>()
   #isSettling = false
+  #hasLostRuns = false
 
   constructor(options: RunKeeperOptions) {
     this.#options = options
@@ -66,6 +67,14 @@ export class RunKeeper {
   /** Records that are shown and never settled: of another machine, or of a form that we cannot read. */
   get untouchable(): { foreign: RunRecord[]; unreadable: UnreadableRecord[] } {
     return { foreign: this.#foreignMachine, unreadable: this.#unreadable }
+  }
+
+  /**
+   * Whether another daemon has taken a run of ours since we adopted. Where it does not lead, for it was frozen while it wrote
+   * that record, nobody follows that run any more.
+   */
+  get hasLostRuns(): boolean {
+    return this.#hasLostRuns
   }
 
   find(predicate: (record: RunRecord) => boolean): ActiveRun | undefined {
@@ -170,6 +179,7 @@ export class RunKeeper {
     const adopted: RunRecord[] = []
     this.#foreignMachine = []
     this.#unreadable = []
+    this.#hasLostRuns = false
     // Another daemon may have led in between.
     for (const record of this.active.map(recordOf)) if (store.isSettled(record.run)) this.forget(record)
     for (const record of store.list()) {
@@ -269,6 +279,12 @@ export class RunKeeper {
     return settled
   }
 
+  /** Another daemon has taken it. */
+  lose(record: RunRecord): void {
+    this.forget(record)
+    this.#hasLostRuns = true
+  }
+
   /** Another daemon has it, or will have. */
   forget(record: RunRecord): void {
     const active = this.#active.get(record.run)
@@ -360,7 +376,7 @@ export class RunKeeper {
         this.#ended(run, event.isNoted)
         break
       case 'taken over':
-        this.forget(run.record)
+        this.lose(run.record)
         break
     }
     changed()

@@ -91,7 +91,7 @@ export class Settler {
       try {
         await this.#advance(connection, active)
       } catch (error) {
-        if (error instanceof OwnershipLost) keeper.forget(active.record)
+        if (error instanceof OwnershipLost) keeper.lose(active.record)
         else if (isDiskFault(error)) {
           tellDiskFault(conditions, error)
           if (active.phase === 'ended') keeper.retain(active)

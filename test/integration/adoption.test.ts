@@ -252,6 +252,19 @@ describe('a run whose child is gone is settled at once', () => {
   })
 })
 
+test('a run that a daemon took back which was frozen as it wrote, and leads no more, is adopted once more and settled', async () => {
+  const daemon = sandbox.startDaemon()
+  const { nid } = await runningTask({ sandbox_until: 'taken back' })
+  const written = await waitFor(() => records.of(nid).find(({ state }) => state === 'running'), { what: 'its record' })
+  const gone = { ...written.owner, pid: written.owner.pid + 1_000_000 }
+  records.write({ ...written, owner: gone })
+  sandbox.release('taken back')
+  assert.equal((await ended(daemon, nid))['outcome'], 'success')
+  assert.equal(linesOf(daemon, 'run adopted', nid).length, 1)
+  assert.deepEqual(journalOf(nid), ['start', 'end'])
+  assert.equal(record(nid).owner.pid, daemon.pid)
+})
+
 describe('a claim in the database whose record on disk was lost', () => {
   test('leads to the living child, which is followed to its only end', async () => {
     const killedOne = sandbox.startDaemon()

@@ -66,6 +66,7 @@ export class ScheduledRuns {
   readonly #options: ScheduledRunsOptions
   readonly #active = new Map<string, ActiveScheduledRun>()
   #unreadable: UnreadableRecord[] = []
+  #hasLostRuns = false
 
   constructor(options: ScheduledRunsOptions) {
     this.#options = options
@@ -74,6 +75,11 @@ export class ScheduledRuns {
   /** Records that are shown and never settled: of another machine, or of a form that we cannot read. */
   get untouchable(): UnreadableRecord[] {
     return this.#unreadable
+  }
+
+  /** As `RunKeeper.hasLostRuns`. */
+  get hasLostRuns(): boolean {
+    return this.#hasLostRuns
   }
 
   get active(): ScheduledRun[] {
@@ -154,6 +160,7 @@ export class ScheduledRuns {
   adopt(): void {
     const { store, processes, self, logger } = this.#options
     this.#unreadable = []
+    this.#hasLostRuns = false
     // Another daemon may have led in between.
     for (const run of this.#active.keys()) if (this.#isAnswered(run)) this.#forget(run)
     for (const record of store.list()) {
@@ -196,6 +203,11 @@ export class ScheduledRuns {
     this.#active.delete(run)
   }
 
+  #lose(run: string): void {
+    this.#active.delete(run)
+    this.#hasLostRuns = true
+  }
+
   #follow(record: ScheduledRun & { child: ProcessIdentity }, shell?: StartedShell): void {
     const { store, processes, clock, settings, logger } = this.#options
     const { outputLimit } = settings()
@@ -218,7 +230,7 @@ export class ScheduledRuns {
     run.follow().then(() => {
       // Let go of without an end: another daemon has adopted it.
       const active = this.#active.get(record.run)
-      if (active?.phase === 'following' && active.run === run) this.#active.delete(record.run)
+      if (active?.phase === 'following' && active.run === run) this.#lose(record.run)
     }, unfollowed)
   }
 
@@ -255,7 +267,7 @@ export class ScheduledRuns {
       store.settle(final)
       endDiskFault(conditions)
     } catch (error) {
-      if (error instanceof OwnershipLost) this.#active.delete(record.run)
+      if (error instanceof OwnershipLost) this.#lose(record.run)
       else tellDiskFault(conditions, error)
       return
     }
