@@ -1,6 +1,7 @@
 import { queueTasks } from '../sandbox/bulk-tasks.js'
 import { wake } from '../sandbox/demo-wake.js'
-import { stopDaemon } from '../sandbox/leader.js'
+import type { DaemonProcess } from '../sandbox/daemon-process.js'
+import { stopDaemon, waitForStatusOf } from '../sandbox/leader.js'
 import { PATIENCE_MS, awakeLeader, clock, configureBench, whileFrozen, type Bench } from './bench-sandbox.js'
 import { cpuMs } from './counters.js'
 import type { Effort } from './effort.js'
@@ -9,20 +10,28 @@ import { daemonPhp, eachSecond, floor } from './peers.js'
 
 /** What each task does at least, as drush's work. */
 const TASK_MS = 50
+const SLOTS = 4
 
 /**
- * How fast a queue is drained, in pairs with the floor, so that a busy machine is as busy for both. The daemon is one that
- * has been at work before: V8 has compiled by then what runs often. While the floor is measured it is frozen.
+ * How fast a queue is drained, in pairs with the floor, so that a busy machine is as busy for both. All by one daemon, so
+ * that in the pairs it has been at work before: V8 takes a thousand tasks to compile what runs often. While the floor is
+ * measured it is frozen.
  */
 export async function measureDrains(bench: Bench, effort: Effort): Promise<Figure[]> {
-  const serial = await pairs(bench, { count: effort.serialTasks, slots: 1, pairs: effort.pairs })
-  const parallel = await pairs(bench, { count: effort.parallelTasks, slots: 4, pairs: effort.pairs })
+  const { sandbox } = bench
+  configureBench(sandbox, { concurrent_tasks: 1, poll_interval: '500ms' })
+  const daemon = await awakeLeader(sandbox)
+  const serial = await pairs(bench, daemon, { count: effort.serialTasks, slots: 1, pairs: effort.pairs })
+  configureBench(sandbox, { concurrent_tasks: SLOTS, poll_interval: '500ms' })
+  await waitForStatusOf(sandbox, `${SLOTS} slots`, ({ slots }) => slots === SLOTS)
+  const parallel = await pairs(bench, daemon, { count: effort.parallelTasks, slots: SLOTS, pairs: effort.pairs })
+  await stopDaemon(daemon)
   const figures = [
     atMost(`serial drain of ${effort.serialTasks} tasks of ${TASK_MS} ms ÷ floor`, quantile(serial.ratios), {
       most: 1.05,
       note: noteOf(serial),
     }),
-    atMost(`4 slots, ${effort.parallelTasks} tasks on distinct objects ÷ floor`, quantile(parallel.ratios), {
+    atMost(`${SLOTS} slots, ${effort.parallelTasks} tasks on distinct objects ÷ floor`, quantile(parallel.ratios), {
       most: 1.08,
       note: noteOf(parallel),
     }),
@@ -33,8 +42,7 @@ export async function measureDrains(bench: Bench, effort: Effort): Promise<Figur
   const php = await drain(bench, effort.phpTasks, (_nids, isDone) => daemonPhp(bench.sandbox, isDone))
   return [
     ...figures,
-    seen('the same serial drain by a daemon that has just started', serial.cold / quantile(serial.floors), '', 'once'),
-    seen('the same 4 slots by a daemon that has just started', parallel.cold / quantile(parallel.floors), '', 'once'),
+    seen('the same serial drain by a daemon that has just started', serial.first / quantile(serial.floors), '', 'once'),
     seen('each-second: serial drain ÷ floor', second / effort.serialTasks / perTask, '', 'once'),
     seen('daemon-php: serial drain ÷ floor', php / effort.phpTasks / perTask, '', `${effort.phpTasks} tasks, once`),
   ]
@@ -45,8 +53,8 @@ interface Pairs {
   floors: number[]
   /** Milliseconds of the daemon's processor a task. */
   cpu: number[]
-  /** Milliseconds that the daemon's first drain took, right after its start. */
-  cold: number
+  /** Milliseconds that the first drain took, which is in none of the pairs. */
+  first: number
 }
 
 function noteOf({ ratios, floors, cpu }: Pairs): string {
@@ -56,14 +64,13 @@ function noteOf({ ratios, floors, cpu }: Pairs): string {
 
 async function pairs(
   bench: Bench,
+  daemon: DaemonProcess,
   { count, slots, pairs }: { count: number; slots: number; pairs: number },
 ): Promise<Pairs> {
   const { sandbox } = bench
-  configureBench(sandbox, { concurrent_tasks: slots, poll_interval: '500ms' })
-  const daemon = await awakeLeader(sandbox)
   const withDaemon = () => drain(bench, count, () => wake(sandbox.home))
   const withFloor = () => whileFrozen(bench, daemon, () => drain(bench, count, (nids) => floor(sandbox, nids, slots)))
-  const result: Pairs = { ratios: [], floors: [], cpu: [], cold: await withDaemon() }
+  const result: Pairs = { ratios: [], floors: [], cpu: [], first: await withDaemon() }
   for (let pair = 0; pair < pairs; pair++) {
     const early = pair % 2 === 0 ? await withFloor() : undefined
     const before = cpuMs(daemon.pid)
@@ -73,7 +80,6 @@ async function pairs(
     result.ratios.push(ms / best)
     result.floors.push(best)
   }
-  await stopDaemon(daemon)
   return result
 }
 

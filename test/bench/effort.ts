@@ -33,7 +33,7 @@ export const FULL: Effort = {
   pairs: 5,
   serialTasks: 100,
   parallelTasks: 200,
-  phpTasks: 8,
+  phpTasks: 4,
   restSeconds: 25,
   idleSeconds: 60,
   collectionSeconds: 55,
