@@ -375,6 +375,9 @@ export class RunKeeper {
       case 'ended':
         this.#ended(run, event.isNoted)
         break
+      case 'out of sight':
+        logger.warn({ nid, run: name, err: event.error }, 'run cannot be looked at; it is taken to go on')
+        break
       case 'taken over':
         this.lose(run.record)
         break

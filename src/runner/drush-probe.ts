@@ -37,8 +37,10 @@ export async function probeDrush(
     const collect = (chunk: Buffer): void => {
       if (output.length < OUTPUT_LIMIT) output += chunk.toString('utf8')
     }
-    child.stdout.on('data', collect)
-    child.stderr.on('data', collect)
+    // Without descriptors to spare Node makes no streams, whatever its types say, and 'error' follows.
+    const { stdout, stderr } = child as Partial<typeof child>
+    stdout?.on('data', collect)
+    stderr?.on('data', collect)
     const timer = setTimeout(() => {
       if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL')
     }, limit)

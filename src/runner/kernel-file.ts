@@ -1,19 +1,35 @@
 import { closeSync, openSync, readSync } from 'node:fs'
 
+/** What the kernel answers of a process that is gone, or that we may not know of (/proc mounted with hidepid). */
+const NO_PROCESS = new Set(['ENOENT', 'ESRCH', 'EACCES', 'EPERM'])
+
+/**
+ * What is read of a process; undefined when there is none. That we cannot look, for want of file descriptors as a rule, must
+ * not be taken for that: @throws the error then.
+ */
+export function orNoProcess<Value>(read: () => Value): Value | undefined {
+  try {
+    return read()
+  } catch (error) {
+    if (NO_PROCESS.has((error as NodeJS.ErrnoException).code ?? '')) return undefined
+    throw error
+  }
+}
+
 /**
  * The beginning of a small file of the kernel's; undefined when there is none. Such a file says that its size is zero,
  * for which `readFileSync` allocates 64 kB: several times with each run, that is memory that a daemon does not give back.
  *
  * @param buffer as large as the file can be; may be used again afterwards.
+ * @throws as `orNoProcess`
  */
 export function readKernelFile(file: string, buffer: Buffer): string | undefined {
-  let fd: number | undefined
-  try {
-    fd = openSync(file, 'r')
-    return buffer.toString('latin1', 0, readSync(fd, buffer, 0, buffer.length, 0))
-  } catch {
-    return undefined
-  } finally {
-    if (fd !== undefined) closeSync(fd)
-  }
+  return orNoProcess(() => {
+    const fd = openSync(file, 'r')
+    try {
+      return buffer.toString('latin1', 0, readSync(fd, buffer, 0, buffer.length, 0))
+    } finally {
+      closeSync(fd)
+    }
+  })
 }

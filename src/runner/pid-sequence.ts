@@ -61,8 +61,12 @@ export class PidSequence {
     return this.#read('loadavg', / (\d+)$/)
   }
 
-  /** NaN where there is no such number. */
+  /** NaN where there is no such number, or none can be read now: then nothing is said. */
   #read(file: string, form: RegExp): number {
-    return Number(form.exec(readKernelFile(`${this.#root}/${file}`, this.#buffer)?.trimEnd() ?? '')?.[1])
+    try {
+      return Number(form.exec(readKernelFile(`${this.#root}/${file}`, this.#buffer)?.trimEnd() ?? '')?.[1])
+    } catch {
+      return Number.NaN
+    }
   }
 }

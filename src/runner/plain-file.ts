@@ -2,6 +2,14 @@ import { closeSync, constants, fstatSync, openSync, readSync, renameSync, rmSync
 
 /* Files of the state directory. A symbolic link planted in the place of one is never followed. */
 
+/** What the system answers when it is short of file descriptors or memory. */
+const SHORTAGE = new Set(['EMFILE', 'ENFILE', 'ENOMEM'])
+
+/** Whether an error says nothing of the file that was asked for: it may well be there. */
+export function isShortage(error: unknown): boolean {
+  return SHORTAGE.has((error as NodeJS.ErrnoException).code ?? '')
+}
+
 /** Reads a small regular file; `limit` in bytes. @throws the error of the file system, or EINVAL, EFBIG */
 export function readPlainFile(file: string, limit: number): string {
   return readDatedFile(file, limit).text

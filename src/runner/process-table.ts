@@ -1,5 +1,5 @@
 import { existsSync, readFileSync, readdirSync, readlinkSync, statSync } from 'node:fs'
-import { readKernelFile } from './kernel-file.js'
+import { orNoProcess, readKernelFile } from './kernel-file.js'
 import { PidSequence, type PidMark } from './pid-sequence.js'
 
 /**
@@ -26,7 +26,10 @@ export interface Process {
 /** State, parent, process group and session: a letter and three numbers of ten digits at most. */
 const LONGEST_START = 40
 
-/** What the operating system says of processes. Linux's /proc; a test gives another folder. */
+/**
+ * What the operating system says of processes. Linux's /proc; a test gives another folder. Whatever reads it throws where it
+ * cannot look (`orNoProcess`): nobody is to take a process for gone that is only out of sight.
+ */
 export class ProcessTable {
   readonly #root: string
   /** A line of `stat` has 52 numbers and a name of at most 64 bytes. */
@@ -62,21 +65,13 @@ export class ProcessTable {
 
   /** The argument vector; empty for kernel threads, and for a process that has just gone. */
   args(pid: number): string[] {
-    try {
-      const text = readFileSync(`${this.#root}/${pid}/cmdline`, 'utf8')
-      return text === '' ? [] : text.replace(/\0$/, '').split('\0')
-    } catch {
-      return []
-    }
+    const text = orNoProcess(() => readFileSync(`${this.#root}/${pid}/cmdline`, 'utf8')) ?? ''
+    return text === '' ? [] : text.replace(/\0$/, '').split('\0')
   }
 
   /** The file that it writes its output to, wherever that has been moved; undefined: none that we may know of. */
   output(pid: number): string | undefined {
-    try {
-      return readlinkSync(`${this.#root}/${pid}/fd/1`)
-    } catch {
-      return undefined
-    }
+    return orNoProcess(() => readlinkSync(`${this.#root}/${pid}/fd/1`))
   }
 
   /**

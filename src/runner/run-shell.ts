@@ -115,8 +115,10 @@ export class RunShell {
       stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
     })
     child.on('error', () => undefined)
-    // Without descriptors to spare there is no process, and no channel to one.
-    const channel = child.stdio[3] as Socket | null
+    // Without descriptors to spare Node does not even make the streams, whatever its types say.
+    const stdio = child.stdio as ChildProcess['stdio'] | undefined
+    if (!stdio) throw new NoProcess('too many open files; is the limit (ulimit -n) too low for so many slots?')
+    const channel = stdio[3] as Socket | null
     if (child.pid === undefined || !channel) throw new NoProcess('the operating system made no process')
     this.#channel = channel
     channel.on('error', () => undefined)
@@ -130,12 +132,14 @@ export class RunShell {
       else this.#ended({ kind: 'signal', signal: (signal ?? 'unknown').replace(/^SIG/, '') }, false)
     })
     // Read at once: until Node has collected its child, the pid cannot become another process's.
-    const identity = processes.identify(child.pid)
-    if (!identity) {
+    try {
+      const identity = processes.identify(child.pid)
+      if (!identity) throw new NoProcess('the new process is not in /proc; is /proc mounted with hidepid?')
+      this.identity = identity
+    } catch (cause) {
       this.dismiss()
-      throw new NoProcess('the new process is not in /proc; is /proc mounted with hidepid?')
+      throw cause instanceof NoProcess ? cause : new NoProcess('the new process cannot be looked at', { cause })
     }
-    this.identity = identity
     processes.sequence.check(child.pid)
   }
 

@@ -13,7 +13,7 @@ import {
 import { join } from 'node:path'
 import * as v from 'valibot'
 import { SkynetError } from '../config/skynet-error.js'
-import { overwrite, readDatedFile, readPlainFile, replaceFile } from './plain-file.js'
+import { isShortage, overwrite, readDatedFile, readPlainFile, replaceFile } from './plain-file.js'
 import { isSameProcess, type ProcessIdentity } from './process-table.js'
 import { ownedSchema, runRecordSchema, type RunExit, type RunLife, type RunRecord } from './run-record.js'
 
@@ -218,7 +218,7 @@ export class RunStoreOf<R extends RunLife> {
     }
   }
 
-  /** Whether another daemon has adopted the run since, or settled it. */
+  /** Whether another daemon has adopted the run since, or settled it. @throws where that cannot be told now */
   isTaken(record: R): boolean {
     const owner = this.#ownerOf(record.run)
     return owner ? !isSameProcess(owner, record.owner) : this.isSettled(record.run)
@@ -229,7 +229,8 @@ export class RunStoreOf<R extends RunLife> {
     try {
       const record: unknown = JSON.parse(readPlainFile(join(this.directory(run), 'record.json'), LARGEST))
       return v.parse(ownedSchema, record).owner
-    } catch {
+    } catch (error) {
+      if (isShortage(error)) throw error
       return undefined
     }
   }
@@ -259,6 +260,7 @@ export class RunStoreOf<R extends RunLife> {
     replaceFile(file, textOf(record), `${file}.${record.owner.pid}.new`)
   }
 
+  /** @throws where that cannot be told now, as `list` and `readHistory` */
   read(run: string): R | UnreadableRecord {
     return this.#read(this.#runs, run)
   }
@@ -270,6 +272,8 @@ export class RunStoreOf<R extends RunLife> {
       if (record.run !== run) return { run, reason: `it names another run, ${record.run}` }
       return folder === this.#runs ? this.#withNote(record) : record
     } catch (error) {
+      // Left alone as unreadable, a run that goes on would hold neither slot nor locks.
+      if (isShortage(error)) throw error
       const { code } = error as NodeJS.ErrnoException
       if (code === 'ENOENT') return { run, reason: 'record.json is missing' }
       if (error instanceof SyntaxError) return { run, reason: 'record.json is not JSON: cut off or garbage' }
@@ -348,13 +352,14 @@ export class RunStoreOf<R extends RunLife> {
       .sort()
   }
 
-  /** pid and time of the run's shell as it noted them itself; undefined: it never came to run. */
+  /** pid and time of the run's shell as it noted them itself; undefined: it never came to run. @throws where that cannot be told now */
   readStarted(run: string): { pid: number; at: number } | undefined {
     try {
       // Its time is the child's own clock, whatever has become of ours.
       const { text, at } = readDatedFile(join(this.directory(run), 'started'), LARGEST_NOTE)
       return { pid: Number(text.trim()) || 0, at }
-    } catch {
+    } catch (error) {
+      if (isShortage(error)) throw error
       return undefined
     }
   }

@@ -47,6 +47,8 @@ export type RunEvent =
   | { kind: 'killed'; pids: number[] }
   /** `isNoted`: its shell has noted how drush exited. */
   | { kind: 'ended'; isNoted: boolean }
+  /** Its processes cannot be looked at, for want of file descriptors as a rule. Told once, until they can again. */
+  | { kind: 'out of sight'; error: unknown }
   | { kind: 'taken over' }
 
 /**
@@ -70,6 +72,7 @@ export class Run<R extends RunLife = RunRecord> {
   /** Whether the record on disk says what this one does: not that of a run that is over sooner than it is looked at. */
   #isWritten = false
   #leavesNothing = false
+  #isOutOfSight = false
 
   /**
    * @param shell the child, where it is ours; an adopted one is watched from outside.
@@ -94,30 +97,10 @@ export class Run<R extends RunLife = RunRecord> {
 
   /** Follows the run to its end; resolves then, or when it was released. */
   async follow(): Promise<void> {
-    const { store, processes, endsWithDrush } = this.#surroundings
+    const { store } = this.#surroundings
     // A shell of ours was there a moment ago, and what it has to say it says itself.
     if (this.#shell) await this.#untilNextLook()
-    while (!this.#isReleased()) {
-      this.#end()
-      const state = sessionState(processes, this.child, this.#hasExited(), this.#shell?.since)
-      // What is being ended goes as a whole, also what would otherwise not count as work on the task.
-      const isLeft = this.#killAt !== undefined && this.#left().length > 0
-      if (state.kind === 'empty' && !isLeft) {
-        this.#leavesNothing = state.isBare
-        break
-      }
-      if (endsWithDrush && state.kind === 'orphans' && store.readExit(this.record.run)?.kind === 'code') break
-      if (state.kind === 'orphans' && this.record.state === 'running') {
-        this.#update({
-          state: 'orphaned',
-          exit: this.#report?.exit ?? store.readExit(this.record.run) ?? { kind: 'unknown' },
-        })
-        if (this.#isReleased()) return
-        this.#listener({ kind: 'orphaned', pids: state.processes.map((process) => process.pid) })
-      }
-      this.#care()
-      await this.#untilNextLook()
-    }
+    while (!this.#isReleased() && !this.#isOver()) await this.#untilNextLook()
     if (this.#isReleased()) return
     trimOutput(store.outputFile(this.record.run), this.#surroundings.outputLimit)
     const report = this.#report ?? (await this.#shell?.reported)
@@ -131,6 +114,43 @@ export class Run<R extends RunLife = RunRecord> {
       exit: noted ?? report?.exit ?? this.record.exit ?? { kind: 'unknown' },
     }
     this.#listener({ kind: 'ended', isNoted: noted !== undefined })
+  }
+
+  /** One look. A run that cannot be looked at is taken to go on: its slot and its locks are held. */
+  #isOver(): boolean {
+    try {
+      const isOver = this.#look()
+      this.#isOutOfSight = false
+      return isOver
+    } catch (error) {
+      if (!this.#isOutOfSight) this.#listener({ kind: 'out of sight', error })
+      this.#isOutOfSight = true
+      return false
+    }
+  }
+
+  /** @returns whether the run is over. */
+  #look(): boolean {
+    const { store, processes, endsWithDrush } = this.#surroundings
+    this.#end()
+    const state = sessionState(processes, this.child, this.#hasExited(), this.#shell?.since)
+    // What is being ended goes as a whole, also what would otherwise not count as work on the task.
+    const isLeft = this.#killAt !== undefined && this.#left().length > 0
+    if (state.kind === 'empty' && !isLeft) {
+      this.#leavesNothing = state.isBare
+      return true
+    }
+    if (endsWithDrush && state.kind === 'orphans' && store.readExit(this.record.run)?.kind === 'code') return true
+    if (state.kind === 'orphans' && this.record.state === 'running') {
+      this.#update({
+        state: 'orphaned',
+        exit: this.#report?.exit ?? store.readExit(this.record.run) ?? { kind: 'unknown' },
+      })
+      if (this.#isReleased()) return false
+      this.#listener({ kind: 'orphaned', pids: state.processes.map((process) => process.pid) })
+    }
+    this.#care()
+    return false
   }
 
   /** Whether its session, when it ended, held nothing but the shell, if that. */
@@ -205,8 +225,8 @@ export class Run<R extends RunLife = RunRecord> {
     const now = this.#surroundings.now()
     const grace = termAt === null || !cancellation ? TIMEOUT_GRACE : cancellation.grace_ms
     if (this.#killAt === undefined) {
-      this.#killAt = Math.min(now, termAt ?? now) + grace
       this.#tree.terminate()
+      this.#killAt = Math.min(now, termAt ?? now) + grace
       this.#shell?.dismiss()
       return
     }
@@ -236,6 +256,7 @@ export class Run<R extends RunLife = RunRecord> {
 
   /** A shell of ours cuts the wait short. A run that is still there after the first one has its record written. */
   async #untilNextLook(): Promise<void> {
+    if (this.#isReleased()) return
     const isReportDue = this.#shell !== undefined && this.#report === undefined
     const ms = isReportDue && this.#killAt === undefined ? CARE_INTERVAL : LOOK_INTERVAL
     await new Promise<void>((resolve) => {

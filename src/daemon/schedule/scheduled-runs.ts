@@ -236,13 +236,13 @@ export class ScheduledRuns {
 
   #tell(run: Run<ScheduledRun>, event: RunEvent): void {
     const { command, run: name } = run.record
+    const { logger } = this.#options
     if (event.kind === 'ended') this.#end(run.record, true)
     else if (event.kind === 'orphaned') {
       const fields = { command, run: name, pids: event.pids }
-      this.#options.logger.warn(
-        fields,
-        'drush of a scheduled command is gone but its backend goes on; it is waited for',
-      )
+      logger.warn(fields, 'drush of a scheduled command is gone but its backend goes on; it is waited for')
+    } else if (event.kind === 'out of sight') {
+      logger.warn({ command, run: name, err: event.error }, 'run cannot be looked at; it is taken to go on')
     }
   }
 
