@@ -11,6 +11,9 @@ export type DrushHealth = { works: true; version: string | undefined } | { works
 /** Longest that a bootstrap may take; an overloaded machine needs some seconds. */
 const PROBE_LIMIT_MS = 60_000
 
+/** How long its last words may be on their way when it has exited. */
+const LAST_WORDS_MS = 1_000
+
 /** What is kept of the probe's output; its page has about twenty lines. */
 const OUTPUT_LIMIT = 65_536
 
@@ -24,15 +27,17 @@ export async function probeDrush(
   limit = PROBE_LIMIT_MS,
 ): Promise<DrushHealth> {
   return new Promise((resolve) => {
-    // What drush writes (caches) is not for us alone: it gets the umask that we were started with.
-    const ours = process.umask(surroundings.umask)
-    const child = spawn(drush.command, [drush.alias, 'status'], {
-      cwd: surroundings.home,
-      env: surroundings.environment,
-      detached: true,
-      stdio: ['ignore', 'pipe', 'pipe'],
-    })
-    process.umask(ours)
+    const fail = (error: NodeJS.ErrnoException): void => {
+      resolve({ works: false, reason: spawnFailure(drush.command, error, surroundings.environment['PATH'] ?? '') })
+    }
+    let child
+    try {
+      child = spawnedProbe(drush, surroundings)
+    } catch (error) {
+      // Node tells some failures so (no memory for a process), and others later.
+      fail(error as NodeJS.ErrnoException)
+      return
+    }
     let output = ''
     const collect = (chunk: Buffer): void => {
       if (output.length < OUTPUT_LIMIT) output += chunk.toString('utf8')
@@ -41,18 +46,51 @@ export async function probeDrush(
     const { stdout, stderr } = child as Partial<typeof child>
     stdout?.on('data', collect)
     stderr?.on('data', collect)
-    const timer = setTimeout(() => {
-      if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL')
+    const end = (health: DrushHealth): void => {
+      clearTimeout(timer)
+      stdout?.destroy()
+      stderr?.destroy()
+      resolve(health)
+    }
+    let timer = setTimeout(() => {
+      killGroup(child.pid)
+      end({ works: false, reason: `drush status was still running after ${limit / 1_000} s and was killed` })
     }, limit)
-    child.on('error', (error: NodeJS.ErrnoException) => {
+    child.on('error', (error) => {
       clearTimeout(timer)
-      resolve({ works: false, reason: spawnFailure(drush.command, error, surroundings.environment['PATH'] ?? '') })
+      fail(error)
     })
-    child.on('close', (code, signal) => {
+    child.on('exit', (code, signal) => {
+      const judged = (): void => end(judge(code, signal, stripVTControlCharacters(output)))
+      child.on('close', judged)
+      // A process that it left behind may keep the output open for ever.
       clearTimeout(timer)
-      resolve(judge(code, signal, stripVTControlCharacters(output)))
+      timer = setTimeout(judged, LAST_WORDS_MS)
     })
   })
+}
+
+function killGroup(pid: number | undefined): void {
+  try {
+    if (pid !== undefined) process.kill(-pid, 'SIGKILL')
+  } catch {
+    // It has just ended.
+  }
+}
+
+/** What drush writes (caches) is not for us alone: it gets the umask that we were started with. */
+function spawnedProbe({ command, alias }: DrushCommand, { home, environment, umask }: ChildSurroundings) {
+  const ours = process.umask(umask)
+  try {
+    return spawn(command, [alias, 'status'], {
+      cwd: home,
+      env: environment,
+      detached: true,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+  } finally {
+    process.umask(ours)
+  }
 }
 
 function judge(code: number | null, signal: string | null, output: string): DrushHealth {
