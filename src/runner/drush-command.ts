@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { stripVTControlCharacters } from 'node:util'
 import { SkynetError } from '../config/skynet-error.js'
+import { killGroup } from './kill-group.js'
 import type { ChildSurroundings, DrushCommand } from './run-shell.js'
 
 export interface DrushResult {
@@ -42,7 +43,7 @@ export function runDrush(
     }
     const timer = setTimeout(() => {
       result.isLate = true
-      if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL')
+      killGroup(child.pid)
     }, limitMs)
     // A drush that fails early does not read what it is told.
     child.stdin.on('error', () => undefined).end(input)

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
+import { killGroup } from './kill-group.js'
 import { redact } from './run-output.js'
 import type { ChildSurroundings, DrushCommand } from './run-shell.js'
 
@@ -68,14 +69,6 @@ export async function probeDrush(
       timer = setTimeout(judged, LAST_WORDS_MS)
     })
   })
-}
-
-function killGroup(pid: number | undefined): void {
-  try {
-    if (pid !== undefined) process.kill(-pid, 'SIGKILL')
-  } catch {
-    // It has just ended.
-  }
 }
 
 /** What drush writes (caches) is not for us alone: it gets the umask that we were started with. */

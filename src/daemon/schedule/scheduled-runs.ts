@@ -252,18 +252,12 @@ export class ScheduledRuns {
   }
 
   #settle(record: ScheduledRun, watched: boolean): void {
-    const { store, clock, logger, conditions, settled, drushFails } = this.#options
-    const fault = this.#drushFault(record)
-    const outcome: ScheduledOutcome = fault !== undefined ? 'outage' : isExit(record, 0) ? 'success' : 'error'
-    const answered = watched ? Math.max(record.answered_until, record.ended_at ?? 0) : record.answered_until
-    const final: ScheduledRun = {
-      ...record,
-      state: 'settled',
-      settled_at: clock.now(),
-      outcome,
-      answered_until: fault === undefined ? answered : record.due_at - 1,
-    }
+    const { store, logger, conditions, settled, drushFails } = this.#options
+    let final: ScheduledRun
+    let fault: string | undefined
     try {
+      fault = this.#drushFault(record)
+      final = this.#finalOf(record, watched, fault)
       store.settle(final)
       endDiskFault(conditions)
     } catch (error) {
@@ -272,7 +266,7 @@ export class ScheduledRuns {
       return
     }
     this.#active.delete(record.run)
-    const { command, run, child, exit, started_at, ended_at } = final
+    const { command, run, child, outcome, exit, started_at, ended_at } = final
     logger.info(
       {
         command,
@@ -285,9 +279,25 @@ export class ScheduledRuns {
       },
       'scheduled command ended',
     )
-    this.#prune(command)
+    try {
+      this.#prune(command)
+    } catch {
+      // What cannot be looked at now is pruned when the next run is settled.
+    }
     if (fault !== undefined) drushFails(fault)
     settled(command)
+  }
+
+  #finalOf(record: ScheduledRun, watched: boolean, fault: string | undefined): ScheduledRun {
+    const outcome: ScheduledOutcome = fault !== undefined ? 'outage' : isExit(record, 0) ? 'success' : 'error'
+    const answered = watched ? Math.max(record.answered_until, record.ended_at ?? 0) : record.answered_until
+    return {
+      ...record,
+      state: 'settled',
+      settled_at: this.#options.clock.now(),
+      outcome,
+      answered_until: fault === undefined ? answered : record.due_at - 1,
+    }
   }
 
   /**
