@@ -302,6 +302,8 @@ export class QueueLeader {
     const input = { ...planInput(this.#parts, known), urgentInARow: this.#urgentInARow }
     let result: 'done' | 'plan anew' = 'done'
     for (const planned of startNow(input)) {
+      // What was lost since the turn began holds its object all the same.
+      this.#requireOwnRuns()
       const start = await this.#starter.start(planned)
       if (start === 'stop') return 'done'
       if (start === 'not ours') result = 'plan anew'

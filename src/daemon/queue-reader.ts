@@ -15,10 +15,11 @@ const LOOK_BACK_INTERVAL_PER_TASK = 1
 
 /**
  * The rows of the overlap are counted as well, and of the last ten minutes of a queue that is drained fast there are tens of
- * thousands, at 1.5 µs each. So many milliseconds for each of them: a thousand are asked for with every poll, ten thousand
- * every four seconds.
+ * thousands, at 1.5 µs each. So many milliseconds for each beyond the thousand that every poll may look at, up to five seconds.
  */
 const LOOK_BACK_INTERVAL_PER_ROW = 0.4
+const ROWS_OF_EVERY_POLL = 1_000
+const LONGEST_LOOK_BACK_INTERVAL = 5_000
 
 /** The mark is not trusted: everything is read again this often, in milliseconds. */
 const RECONCILE_INTERVAL = 10 * 60_000
@@ -53,7 +54,7 @@ export class QueueReader {
   #reconcile: { next: number; high: number } | undefined
   #reconciledAt = Number.NEGATIVE_INFINITY
   #lookedBackAt = Number.NEGATIVE_INFINITY
-  /** That the last look found in the overlap. */
+  /** How many rows the last look counted in the overlap. */
   #overlapRows = 0
   #verified: Verified | undefined
   #complete = false
@@ -78,7 +79,9 @@ export class QueueReader {
   /** Milliseconds that lie between two looks at the overlap at least. */
   get #lookBackInterval(): number {
     const { waiting } = this.mirror
-    return Math.max(waiting.size * LOOK_BACK_INTERVAL_PER_TASK, this.#overlapRows * LOOK_BACK_INTERVAL_PER_ROW)
+    const rows = Math.max(0, this.#overlapRows - ROWS_OF_EVERY_POLL)
+    const forRows = Math.min(rows * LOOK_BACK_INTERVAL_PER_ROW, LONGEST_LOOK_BACK_INTERVAL)
+    return Math.max(waiting.size * LOOK_BACK_INTERVAL_PER_TASK, forRows)
   }
 
   /** A new connection may lead to another server or another state of it: read everything again, bit by bit. */

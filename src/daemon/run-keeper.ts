@@ -282,7 +282,8 @@ export class RunKeeper {
   /** Another daemon has taken it. */
   lose(record: RunRecord): void {
     this.forget(record)
-    this.#hasLostRuns = true
+    // One that is settled is nobody's any more.
+    this.#hasLostRuns ||= this.#options.store.isOpen(record.run)
   }
 
   /** Another daemon has it, or will have. */

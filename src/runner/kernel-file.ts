@@ -1,18 +1,16 @@
 import { closeSync, openSync, readSync } from 'node:fs'
-
-/** What the kernel answers of a process that is gone, or that we may not know of (/proc mounted with hidepid). */
-const NO_PROCESS = new Set(['ENOENT', 'ESRCH', 'EACCES', 'EPERM'])
+import { isShortage } from './plain-file.js'
 
 /**
- * What is read of a process; undefined when there is none. That we cannot look, for want of file descriptors as a rule, must
- * not be taken for that: @throws the error then.
+ * What is read of a process; undefined when there is none, or none that we may know of. That we cannot look, for want of file
+ * descriptors as a rule, must not be taken for that: @throws the error then.
  */
 export function orNoProcess<Value>(read: () => Value): Value | undefined {
   try {
     return read()
   } catch (error) {
-    if (NO_PROCESS.has((error as NodeJS.ErrnoException).code ?? '')) return undefined
-    throw error
+    if (isShortage(error)) throw error
+    return undefined
   }
 }
 

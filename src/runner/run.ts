@@ -3,6 +3,7 @@ import type { Process, ProcessIdentity, ProcessTable } from './process-table.js'
 import type { Cancellation, RunLife, RunRecord } from './run-record.js'
 import type { ShellReport } from './run-shell.js'
 import { OwnershipLost, type RunStoreOf } from './run-store.js'
+import { isShortage } from './plain-file.js'
 import { trimOutput } from './run-output.js'
 import { sessionState } from './run-session.js'
 import { RunTree } from './run-tree.js'
@@ -102,7 +103,7 @@ export class Run<R extends RunLife = RunRecord> {
     if (this.#shell) await this.#untilNextLook()
     while (!this.#isReleased() && !this.#isOver()) await this.#untilNextLook()
     if (this.#isReleased()) return
-    trimOutput(store.outputFile(this.record.run), this.#surroundings.outputLimit)
+    this.#trim(this.#surroundings.outputLimit)
     const report = this.#report ?? (await this.#shell?.reported)
     const noted = report?.isNoted ? report.exit : store.readExit(this.record.run)
     // Noted by the run's shell, so its end is on disk already; the record follows with the outcome, a moment later as a
@@ -123,6 +124,7 @@ export class Run<R extends RunLife = RunRecord> {
       this.#isOutOfSight = false
       return isOver
     } catch (error) {
+      if (!isShortage(error)) throw error
       if (!this.#isOutOfSight) this.#listener({ kind: 'out of sight', error })
       this.#isOutOfSight = true
       return false
@@ -205,9 +207,17 @@ export class Run<R extends RunLife = RunRecord> {
     return this.#released
   }
 
+  #trim(limit: number): void {
+    try {
+      trimOutput(this.#surroundings.store.outputFile(this.record.run), limit)
+    } catch {
+      // Some file systems need room for that too. It is tried again with the next look.
+    }
+  }
+
   #care(): void {
-    const { store, now, outputLimit, timeout } = this.#surroundings
-    trimOutput(store.outputFile(this.record.run), outputLimit * 2)
+    const { now, outputLimit, timeout } = this.#surroundings
+    this.#trim(outputLimit * 2)
     const { started_at, timed_out } = this.record
     const limit = timeout()
     if (limit === null || started_at === null || timed_out || now() - started_at <= limit) return

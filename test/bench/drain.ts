@@ -14,7 +14,7 @@ const SLOTS = 4
 
 /**
  * How fast a queue is drained, in pairs with the floor, so that a busy machine is as busy for both. All by one daemon, so
- * that in the pairs it has been at work before: V8 takes a thousand tasks to compile what runs often. While the floor is
+ * that in the pairs it has been at work before: V8 takes some hundreds of tasks to compile what runs often. While the floor is
  * measured it is frozen.
  */
 export async function measureDrains(bench: Bench, effort: Effort): Promise<Figure[]> {

@@ -252,17 +252,36 @@ describe('a run whose child is gone is settled at once', () => {
   })
 })
 
-test('a run that a daemon took back which was frozen as it wrote, and leads no more, is adopted once more and settled', async () => {
-  const daemon = sandbox.startDaemon()
-  const { nid } = await runningTask({ sandbox_until: 'taken back' })
-  const written = await waitFor(() => records.of(nid).find(({ state }) => state === 'running'), { what: 'its record' })
-  const gone = { ...written.owner, pid: written.owner.pid + 1_000_000 }
-  records.write({ ...written, owner: gone })
-  sandbox.release('taken back')
-  assert.equal((await ended(daemon, nid))['outcome'], 'success')
-  assert.equal(linesOf(daemon, 'run adopted', nid).length, 1)
-  assert.deepEqual(journalOf(nid), ['start', 'end'])
-  assert.equal(record(nid).owner.pid, daemon.pid)
+describe('a run that a daemon took back which was frozen as it wrote, and leads no more', () => {
+  async function takenBack(until: string): Promise<{ nid: number; daemon: DaemonProcess }> {
+    const daemon = sandbox.startDaemon()
+    const { nid } = await runningTask({ sandbox_until: until })
+    const isRunning = () => records.of(nid).find(({ state }) => state === 'running')
+    const written = await waitFor(isRunning, { what: 'its record' })
+    records.write({ ...written, owner: { ...written.owner, pid: written.owner.pid + 1_000_000 } })
+    return { nid, daemon }
+  }
+
+  async function isSettled({ nid, daemon }: { nid: number; daemon: DaemonProcess }): Promise<void> {
+    assert.equal((await ended(daemon, nid))['outcome'], 'success')
+    assert.equal(linesOf(daemon, 'run adopted', nid).length, 1)
+    assert.deepEqual(journalOf(nid), ['start', 'end'])
+    assert.equal(record(nid).owner.pid, daemon.pid)
+  }
+
+  test('is adopted once more and settled', async () => {
+    const taken = await takenBack('taken back')
+    sandbox.release('taken back')
+    await isSettled(taken)
+  })
+
+  test('is so too by a daemon that was told to leave when its runs have ended', async () => {
+    const taken = await takenBack('told to leave')
+    taken.daemon.kill('SIGINT')
+    sandbox.release('told to leave')
+    await isSettled(taken)
+    assert.equal((await taken.daemon.waitForExit()).code, 0)
+  })
 })
 
 describe('a claim in the database whose record on disk was lost', () => {

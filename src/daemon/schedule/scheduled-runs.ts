@@ -205,7 +205,7 @@ export class ScheduledRuns {
 
   #lose(run: string): void {
     this.#active.delete(run)
-    this.#hasLostRuns = true
+    this.#hasLostRuns ||= this.#options.store.isOpen(run)
   }
 
   #follow(record: ScheduledRun & { child: ProcessIdentity }, shell?: StartedShell): void {
