@@ -369,8 +369,9 @@ export class Daemon {
   /** Whether there is nothing left to wait for, for a daemon that was asked to finish. */
   #isDrained(): boolean {
     const { reader, keeper, scheduledRuns } = this.#parts
-    // What was lost to a daemon that may not follow it is adopted before we go.
-    if (this.#running() > 0 || keeper.hasLostRuns || scheduledRuns.hasLostRuns) return false
+    // What was lost to a daemon that may not follow it is adopted before we go, unless another one leads: it has done so.
+    const hasLostRuns = this.#role !== 'standby' && (keeper.hasLostRuns || scheduledRuns.hasLostRuns)
+    if (this.#running() > 0 || hasLostRuns) return false
     if (this.#stopping === 'finish') return true
     if (!this.#options.once || !reader.complete || this.#role !== 'leader') return false
     return isQueueDrained(this.#parts)

@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { rmSync } from 'node:fs'
 import { after, afterEach, before, describe, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
+import { leaderLockName } from '../../src/hostmaster/leader-lock.js'
 import { ProcessTable, type ProcessIdentity } from '../../src/runner/process-table.js'
 import type { RunRecord } from '../../src/runner/run-record.js'
 import type { DaemonProcess, LogEntry } from '../sandbox/daemon-process.js'
@@ -282,6 +283,26 @@ describe('a run that a daemon took back which was frozen as it wrote, and leads 
     await isSettled(taken)
     assert.equal((await taken.daemon.waitForExit()).code, 0)
   })
+})
+
+test('a daemon whose run the next leader has adopted stands by, and leaves when it is told to', async () => {
+  const frozen = sandbox.startDaemon()
+  await frozen.waitForLog('leading', { timeoutMs: PATIENCE_MS })
+  const { nid } = await runningTask({ sandbox_until: 'adopted by the next' })
+  const next = sandbox.startDaemon()
+  await next.waitForLog('standing by; another daemon leads', { timeoutMs: PATIENCE_MS })
+  frozen.kill('SIGSTOP')
+  const name = leaderLockName(sandbox.hostmaster.credentials.db)
+  const [holder] = await sandbox.hostmaster.query<{ id: number }>('SELECT IS_USED_LOCK(?) AS id', [name])
+  await sandbox.hostmaster.execute('KILL ?', [holder?.id])
+  await next.waitForLog((entry) => entry.msg === 'run adopted' && entry['nid'] === nid, { timeoutMs: PATIENCE_MS })
+  frozen.kill('SIGCONT')
+  await frozen.waitForLog('standing by; another daemon leads', { timeoutMs: PATIENCE_MS })
+  sandbox.release('adopted by the next')
+  assert.equal((await ended(next, nid))['outcome'], 'success')
+  frozen.kill('SIGINT')
+  assert.equal((await frozen.waitForExit()).code, 0)
+  assert.deepEqual(linesOf(frozen, 'task ended'), [])
 })
 
 describe('a claim in the database whose record on disk was lost', () => {
