@@ -288,7 +288,10 @@ describe('a run that a daemon took back which was frozen as it wrote, and leads 
 test('a daemon whose run the next leader has adopted stands by, and leaves when it is told to', async () => {
   const frozen = sandbox.startDaemon()
   await frozen.waitForLog('leading', { timeoutMs: PATIENCE_MS })
-  const { nid } = await runningTask({ sandbox_until: 'adopted by the next' })
+  const { nid, drush } = await runningTask({ sandbox_backend_ms: '5000' })
+  await sandbox.waitForJournal((entry) => entry.event === 'backend-start' && entry.nid === nid, {
+    timeoutMs: PATIENCE_MS,
+  })
   const next = sandbox.startDaemon()
   await next.waitForLog('standing by; another daemon leads', { timeoutMs: PATIENCE_MS })
   frozen.kill('SIGSTOP')
@@ -298,8 +301,10 @@ test('a daemon whose run the next leader has adopted stands by, and leaves when 
   await next.waitForLog((entry) => entry.msg === 'run adopted' && entry['nid'] === nid, { timeoutMs: PATIENCE_MS })
   frozen.kill('SIGCONT')
   await frozen.waitForLog('standing by; another daemon leads', { timeoutMs: PATIENCE_MS })
-  sandbox.release('adopted by the next')
-  assert.equal((await ended(next, nid))['outcome'], 'success')
+  // What it still follows becomes orphaned, and as it notes that it learns whose the run is.
+  process.kill(drush, 'SIGKILL')
+  await next.waitForLog('drush is gone but its backend goes on; its object stays taken', { timeoutMs: PATIENCE_MS })
+  assert.equal((await ended(next, nid))['outcome'], 'error')
   frozen.kill('SIGINT')
   assert.equal((await frozen.waitForExit()).code, 0)
   assert.deepEqual(linesOf(frozen, 'task ended'), [])
