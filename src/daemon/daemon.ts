@@ -35,6 +35,9 @@ import { Waker } from './waker.js'
 /** How long leaving waits for the database, in milliseconds. */
 const LEAVE_GRACE = 1_000
 
+/** How long we wait for a lock that may still be that of our own last connection, which the server has yet to let go; seconds. */
+const OWN_LOCK_SECONDS = 2
+
 /** How the daemon was asked to leave: `leave` at once, its children go on; `finish` when the last of them has ended. */
 type Stopping = 'no' | 'finish' | 'leave'
 
@@ -75,6 +78,7 @@ export class Daemon {
   #lead: Lead | undefined
   #lastError: { at: number; message: string } | null = null
   #isReady = false
+  #hasLed = false
   #hasLeft = false
   /** Sessions in a row that ended before the database had proved to be usable. */
   #failures = 0
@@ -303,7 +307,7 @@ export class Daemon {
 
   /** Tries for the leader lock, and waits for it where that is wanted. @returns whether it is ours. */
   async #contend(connection: DatabaseConnection, lock: LeaderLock): Promise<boolean> {
-    if (await lock.acquire(0)) return true
+    if (await lock.acquire(this.#hasLed ? OWN_LOCK_SECONDS : 0)) return true
     if (!this.#options.standby || (this.#options.once && !this.#isReady)) {
       throw new SkynetError('ALREADY_RUNNING', 'Another daemon leads this hostmaster.', {
         remedy: 'See it with: skynet status   (without --no-standby this one would wait to take over)',
@@ -328,6 +332,7 @@ export class Daemon {
 
   async #leads(connection: DatabaseConnection, lock: LeaderLock): Promise<void> {
     this.#role = 'leader'
+    this.#hasLed = true
     this.#standbys.stop()
     await this.#listen(true)
     this.#lead = new Lead(connection, lock, {

@@ -8,6 +8,7 @@ import {
   plannedRecord,
   runName,
   taskOfRunName,
+  type Cancellation,
   type RunExit,
   type RunOutcome,
   type RunRecord,
@@ -52,7 +53,8 @@ export class RunKeeper {
   /** Of runs that this daemon has started itself, until they are settled. */
   readonly #shells = new Map<string, RunShell>()
   #isSettling = false
-  #hasLostRuns = false
+  /** Runs that another daemon has taken since we adopted, and who has cancelled them here: its record need not say so. */
+  readonly #lost = new Map<string, Cancellation | undefined>()
 
   constructor(options: RunKeeperOptions) {
     this.#options = options
@@ -74,7 +76,7 @@ export class RunKeeper {
    * that record, nobody follows that run any more.
    */
   get hasLostRuns(): boolean {
-    return this.#hasLostRuns
+    return this.#lost.size > 0
   }
 
   find(predicate: (record: RunRecord) => boolean): ActiveRun | undefined {
@@ -179,7 +181,6 @@ export class RunKeeper {
     const adopted: RunRecord[] = []
     this.#foreignMachine = []
     this.#unreadable = []
-    this.#hasLostRuns = false
     // Another daemon may have led in between.
     for (const record of this.active.map(recordOf)) if (store.isSettled(record.run)) this.forget(record)
     for (const record of store.list()) {
@@ -189,12 +190,14 @@ export class RunKeeper {
       } else if (record.state === 'settled') store.finishMove(record.run)
       else if (!this.#active.has(record.run) || !isSameProcess(record.owner, self)) {
         this.forget(record)
-        const ours = { ...record, owner: self }
+        const cancellation = record.cancellation ?? this.#lost.get(record.run)
+        const ours = { ...record, owner: self, ...(cancellation && { cancellation }) }
         if (!store.takeOver(ours)) continue
         this.#resume(ours, adoptionOf(record, store, processes))
         adopted.push(ours)
       }
     }
+    this.#lost.clear()
     return adopted
   }
 
@@ -283,7 +286,7 @@ export class RunKeeper {
   lose(record: RunRecord): void {
     this.forget(record)
     // One that is settled is nobody's any more.
-    this.#hasLostRuns ||= this.#options.store.isOpen(record.run)
+    if (this.#options.store.isOpen(record.run)) this.#lost.set(record.run, record.cancellation)
   }
 
   /** Another daemon has it, or will have. */

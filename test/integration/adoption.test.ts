@@ -11,7 +11,7 @@ import type { DaemonProcess, LogEntry } from '../sandbox/daemon-process.js'
 import { endDaemons } from '../sandbox/end-daemons.js'
 import { PATIENCE_MS, configure, linesOf, readStatus } from '../sandbox/leader.js'
 import { RunRecords } from '../sandbox/run-records.js'
-import { Sandbox } from '../sandbox/sandbox.js'
+import { Sandbox, type CommandResult } from '../sandbox/sandbox.js'
 import { makeSites } from '../sandbox/sites.js'
 import { waitFor } from '../sandbox/wait-for.js'
 
@@ -254,13 +254,22 @@ describe('a run whose child is gone is settled at once', () => {
 })
 
 describe('a run that a daemon took back which was frozen as it wrote, and leads no more', () => {
-  async function takenBack(until: string): Promise<{ nid: number; daemon: DaemonProcess }> {
-    const daemon = sandbox.startDaemon()
+  async function takenBack(until: string, args: string[] = []): Promise<{ nid: number; daemon: DaemonProcess }> {
+    const daemon = sandbox.startDaemon(args)
     const { nid } = await runningTask({ sandbox_until: until })
-    const isRunning = () => records.of(nid).find(({ state }) => state === 'running')
-    const written = await waitFor(isRunning, { what: 'its record' })
-    records.write({ ...written, owner: { ...written.owner, pid: written.owner.pid + 1_000_000 } })
+    takeBack(await written(nid))
     return { nid, daemon }
+  }
+
+  function written(nid: number): Promise<RunRecord> {
+    const isRunning = () => records.of(nid).find(({ state }) => state === 'running')
+    return waitFor(isRunning, { what: 'its record' })
+  }
+
+  /** The other daemon knows nothing of a cancellation. */
+  function takeBack(record: RunRecord): void {
+    const owner = { ...record.owner, pid: record.owner.pid + 1_000_000 }
+    records.write({ ...record, owner, cancellation: undefined })
   }
 
   async function isSettled({ nid, daemon }: { nid: number; daemon: DaemonProcess }): Promise<void> {
@@ -282,6 +291,48 @@ describe('a run that a daemon took back which was frozen as it wrote, and leads 
     sandbox.release('told to leave')
     await isSettled(taken)
     assert.equal((await taken.daemon.waitForExit()).code, 0)
+  })
+
+  test('is so too by a daemon that does not stand by, whose own last connection still holds the lock', async () => {
+    const taken = await takenBack('no standby', ['--no-standby'])
+    await sandbox.hostmaster.transaction(async (connection) => {
+      const name = leaderLockName(sandbox.hostmaster.credentials.db)
+      const held = connection.query('SELECT GET_LOCK(?, 60)', [name])
+      await waitFor(() => isAwaited(connection.threadId, true), { what: 'the wait for the lock' })
+      sandbox.release('no standby')
+      await held
+      await waitFor(() => isAwaited(connection.threadId, false), {
+        what: 'the daemon to wait for the lock',
+        everyMs: 10,
+      })
+      await connection.query('SELECT RELEASE_LOCK(?)', [name])
+    })
+    await isSettled(taken)
+  })
+
+  /** Whether somebody waits for a user lock: this connection, or another one. */
+  async function isAwaited(id: number, isThis: boolean): Promise<boolean> {
+    const statement = "SELECT ID AS id FROM information_schema.PROCESSLIST WHERE STATE = 'User lock'"
+    return (await sandbox.hostmaster.query<{ id: number }>(statement)).some((row) => (row.id === id) === isThis)
+  }
+
+  test('is ended all the same where it was cancelled before that', async () => {
+    const daemon = sandbox.startDaemon()
+    const { nid } = await runningTask({ sandbox_hang: '1' })
+    await written(nid)
+    let cancelled: Promise<CommandResult> | undefined
+    await sandbox.hostmaster.transaction(async (connection) => {
+      // Its log has to say why before drush is ended, and waits for this.
+      await connection.query('SELECT lid FROM hosting_task_log FOR UPDATE')
+      cancelled = sandbox.skynet(['cancel', String(nid)])
+      takeBack(await waitFor(() => records.of(nid).find(({ cancellation }) => cancellation), { what: 'the record' }))
+    })
+    assert.equal((await cancelled)?.code, 0)
+    const { outcome, signal } = await ended(daemon, nid)
+    assert.deepEqual([outcome, signal], ['error', 'TERM'])
+    assert.equal(linesOf(daemon, 'run adopted', nid).length, 1)
+    const errors = (await sandbox.hostmaster.log(nid)).filter(({ type }) => type === 'error')
+    assert.equal(errors.length, 2)
   })
 })
 
