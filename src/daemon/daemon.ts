@@ -3,43 +3,28 @@ import { SkynetError } from '../config/skynet-error.js'
 import { DatabaseConnection, DatabaseError } from '../hostmaster/connection.js'
 import { meetCluster } from '../hostmaster/galera.js'
 import { LeaderLock } from '../hostmaster/leader-lock.js'
-import { Conditions } from '../observe/conditions.js'
-import { RunStore } from '../runner/run-store.js'
-import { AppliedConfiguration } from './applied-configuration.js'
-import { assembleParts } from './assemble-parts.js'
+import { assembleDaemon, type DaemonServices } from './assemble-daemon.js'
 import { ConfigurationChanged } from './configuration-changed.js'
 import { answerRequest } from './control-answers.js'
 import { ControlServer } from './control-server.js'
 import type { DaemonOptions } from './daemon-options.js'
 import type { DaemonParts } from './daemon-parts.js'
-import { databaseAnswers } from './database-answers.js'
-import { Heartbeat, type HeartbeatState, type HeartbeatView } from './heartbeat.js'
-import { Observation } from './observation.js'
+import { Departure } from './departure.js'
+import type { HeartbeatState, HeartbeatView } from './heartbeat.js'
 import { isQueueDrained } from './queue-drained.js'
 import { Lead } from './lead.js'
 import { LeadershipLost } from './leadership-lost.js'
 import { requireHostmaster } from './require-hostmaster.js'
-import { RestCollection } from './rest-collection.js'
-import { RunPruner } from './run-pruner.js'
-import { SelfCheck } from './self-check.js'
 import { snapshotFacts, snapshotOf, startingRuns } from './snapshot.js'
 import { standBy } from './stand-by.js'
-import { Standbys } from './standbys.js'
 import { someoneListens } from './socket-file.js'
 import { StuckDaemon } from './stuck-daemon.js'
 import { statusOf } from './status-of.js'
 import type { Role, Status } from './status.js'
 import { unusableDatabase } from './unusable-database.js'
-import { Waker } from './waker.js'
-
-/** How long leaving waits for the database, in milliseconds. */
-const LEAVE_GRACE = 1_000
 
 /** How long we wait for a lock that may still be that of our own last connection, which the server has yet to let go; seconds. */
 const OWN_LOCK_SECONDS = 2
-
-/** How the daemon was asked to leave: `leave` at once, its children go on; `finish` when the last of them has ended. */
-type Stopping = 'no' | 'finish' | 'leave'
 
 /**
  * The daemon. Its role is one of
@@ -54,24 +39,12 @@ type Stopping = 'no' | 'finish' | 'leave'
  */
 export class Daemon {
   readonly #options: DaemonOptions
+  readonly #services: DaemonServices
   readonly #parts: DaemonParts
-  readonly #waker: Waker
   readonly #control: ControlServer
-  readonly #standbys: Standbys
-  readonly #pruner: RunPruner
-  readonly #restCollection: RestCollection
-  readonly #configuration: AppliedConfiguration
-  readonly #heartbeat: Heartbeat
-  readonly #selfCheck: SelfCheck
-  readonly #observation: Observation
-  readonly #startedAt: number
+  readonly #departure: Departure
   #role: Role = 'starting'
-  #stopping: Stopping = 'no'
   #stopped: Promise<void> | undefined
-  readonly #left = new AbortController()
-  readonly #overdue: Promise<void>
-  /** Leaving has taken too long: the session is given up where it stands. */
-  #isOverdue: () => void = () => undefined
   #lock: LeaderLock | undefined
   #connection: DatabaseConnection | undefined
   #connectedSince: number | null = null
@@ -83,62 +56,25 @@ export class Daemon {
   /** Sessions in a row that ended before the database had proved to be usable. */
   #failures = 0
 
+  /** @throws SkynetError */
   constructor(options: DaemonOptions) {
     this.#options = options
-    const { clock, processes, log } = options
-    const { dir } = options.configuration.current.state
-    this.#overdue = new Promise((resolve) => (this.#isOverdue = resolve))
-    const self = processes.identify(process.pid)
-    if (!self) throw new SkynetError('FAILED', 'Skynet needs /proc to know its children.', { remedy: 'Mount /proc.' })
-    this.#startedAt = clock.now()
-    const store = new RunStore(dir)
-    this.#pruner = new RunPruner({ store, clock, logger: log.logger, limits: () => this.#parts.settings().state })
-    this.#waker = new Waker(clock)
-    this.#restCollection = new RestCollection(clock)
-    this.#standbys = new Standbys(dir, processes)
-    const conditions = new Conditions(log.logger, () => clock.now())
-    this.#configuration = new AppliedConfiguration(options.configuration, conditions, log.logger, clock)
-    this.#parts = assembleParts(options, self, store, this.#configuration, conditions, {
-      changed: () => this.#waker.wake(),
+    this.#departure = new Departure(options.clock)
+    this.#services = assembleDaemon(options, {
+      role: () => this.#role,
+      isConnected: () => this.#connectedSince !== null,
       ending: () => this.#lead?.expectEnd(),
-      draining: () => this.#stopping !== 'no',
+      draining: () => this.#departure.isAsked,
       polled: () => this.#isServed(),
-      tell: (event) => this.#observation.tell(event),
     })
-    this.#heartbeat = new Heartbeat({
-      clock,
-      conditions,
-      version: options.version,
-      startedAt: this.#startedAt,
-      stateDirectory: dir,
-      interval: () => this.#parts.settings().queue.heartbeat_interval,
-    })
-    this.#selfCheck = new SelfCheck({
-      limits: options.limits.liveness,
-      interval: () => this.#parts.settings().queue.poll_interval,
-      answers: () => databaseAnswers(options.resolveAddress, options.limits.database),
-    })
-    this.#observation = new Observation({
-      version: options.version,
-      clock,
-      logger: log.logger,
-      conditions,
-      settings: () => this.#parts.settings(),
-      surroundings: options.surroundings,
-      parts: () => this.#parts,
-      daemon: () => ({
-        role: this.#role,
-        isConnected: this.#connectedSince !== null && conditions.get('database') === undefined,
-        polledInTime: this.#selfCheck.isFresh,
-        mayHang: this.#selfCheck.suspectsUs,
-      }),
-    })
-    this.#control = new ControlServer(join(dir, 'control.sock'), (request) =>
+    const { parts, waker } = this.#services
+    this.#parts = parts
+    this.#control = new ControlServer(join(options.configuration.current.state.dir, 'control.sock'), (request) =>
       answerRequest(
-        this.#parts,
+        parts,
         {
           status: () => this.status(),
-          wake: () => this.#waker.wake(),
+          wake: () => waker.wake(),
           stop: (how) => this.stop(how),
           reload: () => this.reload(),
           setLogLevel: (level, forMs) => this.#setLogLevel(level, forMs),
@@ -150,7 +86,7 @@ export class Daemon {
 
   /** Starts; resolves when the daemon has left, rejects with why it could not go on. Idempotent. */
   start(): Promise<void> {
-    this.#stopped ??= Promise.race([this.#main(), this.#selfCheck.watch().then(() => this.#giveUp())])
+    this.#stopped ??= Promise.race([this.#main(), this.#services.selfCheck.watch().then(() => this.#giveUp())])
     return this.#stopped
   }
 
@@ -161,46 +97,44 @@ export class Daemon {
 
   /** Asks the daemon to leave; `finish` waits for the running tasks, a later `leave` no longer. Idempotent. */
   stop(how: 'finish' | 'leave'): void {
-    if (this.#stopping === 'leave' || this.#stopping === how) return
-    this.#stopping = how
+    if (!this.#departure.ask(how)) return
     const running = this.#running()
     const isContending = this.#role === 'standby'
     if (how === 'finish') this.#parts.logger.info({ running }, 'leaving when the running tasks have ended')
-    else {
-      this.#role = 'stopping'
-      // A statement under way, or a connect, may take its time; leaving may not.
-      void this.#parts.clock.pause(LEAVE_GRACE, this.#left.signal).then(() => this.#isOverdue())
-    }
+    else this.#role = 'stopping'
     // A standby waits at the server for the lock; with nothing left to wait for here, that has to end.
     if (isContending && (how === 'leave' || running === 0)) this.#lock?.destroy()
-    this.#waker.wake()
+    this.#services.waker.wake()
   }
 
   /** Reads the configuration again, changed or not, and opens the log anew. */
   reload(): void {
+    const { configuration, waker } = this.#services
     this.#options.log.reopen()
-    this.#configuration.reread()
+    configuration.reread()
     this.#lead?.pollNow()
-    this.#waker.wake()
+    waker.wake()
   }
 
   changeLogLevel(by: -1 | 1): void {
-    this.#configuration.changeLogLevel(by)
+    this.#services.configuration.changeLogLevel(by)
   }
 
   #setLogLevel(level: string, forMs: number | null): string {
-    this.#configuration.setLogLevel(level, forMs)
-    this.#waker.wake()
-    return this.#configuration.current.log.level
+    const { configuration, waker } = this.#services
+    configuration.setLogLevel(level, forMs)
+    waker.wake()
+    return configuration.current.log.level
   }
 
   status(): Status {
+    const { startedAt, standbys } = this.#services
     return statusOf(this.#parts, {
       version: this.#options.version,
       role: this.#role,
-      startedAt: this.#startedAt,
+      startedAt,
       connectedSince: this.#connectedSince,
-      standbys: this.#standbys.list(),
+      standbys: standbys.list(),
       pauses: this.#parts.pauses.list(),
       lastError: this.#lastError,
     })
@@ -208,13 +142,14 @@ export class Daemon {
 
   async #main(): Promise<void> {
     const { logger } = this.#parts
+    const { observation, waker } = this.#services
     const { version } = this.#options
     logger.info({ version, node: process.version, pid: process.pid }, 'skynet starts')
     try {
       while (!this.#isLeaving()) {
-        this.#observation.keep()
+        observation.keep()
         try {
-          await Promise.race([this.#session(), this.#overdue])
+          await Promise.race([this.#session(), this.#departure.overdue])
         } catch (error) {
           if (this.#isLeaving()) break
           if (error instanceof SkynetError) throw error
@@ -222,10 +157,10 @@ export class Daemon {
           const { backOff } = this.#options.limits
           const wait = backOff[Math.min(this.#failures, backOff.length - 1)] ?? 10_000
           this.#failures += 1
-          if (!(error instanceof ConfigurationChanged)) await this.#waker.wait(wait * (0.75 + Math.random() / 2))
+          if (!(error instanceof ConfigurationChanged)) await waker.wait(wait * (0.75 + Math.random() / 2))
         }
       }
-      if (this.#stopping !== 'leave') await Promise.race([this.#observation.lastWords(), this.#overdue])
+      if (!this.#departure.isAtOnce) await Promise.race([observation.lastWords(), this.#departure.overdue])
     } finally {
       this.#letGo()
     }
@@ -234,15 +169,16 @@ export class Daemon {
   /** Leaves everything to whoever comes next: the children go on. Idempotent. */
   #letGo(): void {
     const { logger, keeper, scheduledRuns } = this.#parts
+    const { selfCheck, observation, standbys } = this.#services
     this.#role = 'stopping'
     if (this.#hasLeft) return
     this.#hasLeft = true
-    this.#left.abort()
-    this.#selfCheck.stop()
-    this.#observation.stop()
+    this.#departure.end()
+    selfCheck.stop()
+    observation.stop()
     this.#control.stop()
     this.#lead?.stop()
-    this.#standbys.stop()
+    standbys.stop()
     const running = this.#running()
     keeper.releaseAll()
     scheduledRuns.releaseAll()
@@ -252,7 +188,7 @@ export class Daemon {
 
   /** The loop does not come back although the database answers: this process is of no use any more. */
   #giveUp(): never {
-    this.#stopping = 'leave'
+    this.#departure.ask('leave')
     this.#lock?.destroy()
     this.#connection?.destroy()
     this.#parts.logger.fatal('no poll has completed for a minute although the database answers; leaving')
@@ -262,23 +198,24 @@ export class Daemon {
 
   /** From a connection to its loss. @throws DatabaseError, LeadershipLost, SkynetError */
   async #session(): Promise<void> {
-    const { logger } = this.#parts
+    const { logger, lockRow, clock } = this.#parts
+    const { configuration, observation, heartbeat } = this.#services
     this.#role = 'connecting'
-    await this.#configuration.look()
+    await configuration.look()
     await this.#listen()
     try {
       const address = await this.#options.resolveAddress()
       this.#connection = await DatabaseConnection.open(address, this.#options.limits.database)
       await requireHostmaster(this.#connection, address.db, this.#isReady || this.#options.wait)
-      this.#parts.lockRow.servedBy({ cluster: await meetCluster(this.#connection) })
+      lockRow.servedBy({ cluster: await meetCluster(this.#connection) })
       this.#lock = await LeaderLock.open(address, this.#options.limits.database)
-      this.#connectedSince = this.#parts.clock.now()
-      this.#heartbeat.reconnected()
+      this.#connectedSince = clock.now()
+      heartbeat.reconnected()
       while (!this.#isLeaving()) {
         if (await this.#contend(this.#connection, this.#lock)) {
           logger.info({ database: address.db }, 'leading')
-          this.#observation.leads(true, null)
-          await this.#heartbeat.endStandby(this.#connection)
+          observation.leads(true, null)
+          await heartbeat.endStandby(this.#connection)
           await this.#leads(this.#connection, this.#lock)
         }
       }
@@ -294,13 +231,14 @@ export class Daemon {
 
   /** The database does what we need of it: an outage, if there was one, is over. */
   #isServed(): void {
-    this.#failures = 0
-    this.#selfCheck.polled()
     const { conditions, clock } = this.#parts
+    const { selfCheck, observation } = this.#services
+    this.#failures = 0
+    selfCheck.polled()
     const lost = conditions.get('database')
     if (lost) {
       conditions.end('database', 'database is back')
-      this.#observation.tell({ kind: 'database back', duration: Math.max(0, clock.now() - lost.since) })
+      observation.tell({ kind: 'database back', duration: Math.max(0, clock.now() - lost.since) })
     }
     conditions.end('leadership', 'leadership is settled again')
   }
@@ -313,41 +251,43 @@ export class Daemon {
         remedy: 'See it with: skynet status   (without --no-standby this one would wait to take over)',
       })
     }
+    const { configuration, heartbeat, observation, standbys, selfCheck } = this.#services
     this.#role = 'standby'
-    this.#standbys.announce(this.#parts.clock.now())
+    standbys.announce(this.#parts.clock.now())
     this.#parts.logger.info('standing by; another daemon leads')
-    this.#observation.leads(false, 'another daemon leads')
+    observation.leads(false, 'another daemon leads')
     this.#tellReady('standby')
     this.#isServed()
     return standBy(connection, lock, {
       parts: this.#parts,
-      configuration: this.#configuration,
-      heartbeat: this.#heartbeat,
-      observation: this.#observation,
+      configuration,
+      heartbeat,
+      observation,
       view: (state) => this.#view(state),
-      answered: () => this.#selfCheck.polled(),
+      answered: () => selfCheck.polled(),
       isLeaving: () => this.#isLeaving(),
     })
   }
 
   async #leads(connection: DatabaseConnection, lock: LeaderLock): Promise<void> {
+    const { waker, configuration, heartbeat, observation, standbys, pruner, restCollection } = this.#services
     this.#role = 'leader'
     this.#hasLed = true
-    this.#standbys.stop()
+    standbys.stop()
     await this.#listen(true)
     this.#lead = new Lead(connection, lock, {
       parts: this.#parts,
-      waker: this.#waker,
-      configuration: this.#configuration,
-      heartbeat: this.#heartbeat,
-      observation: this.#observation,
+      waker,
+      configuration,
+      heartbeat,
+      observation,
       chores: () => {
-        this.#pruner.pruneWhenDue()
-        this.#restCollection.look(this.#running() > 0)
+        pruner.pruneWhenDue()
+        restCollection.look(this.#running() > 0)
       },
       ready: () => this.#tellReady('leader'),
       view: (state) => this.#view(state),
-      leaving: () => (this.#stopping === 'leave' ? 'at once' : this.#isDrained() ? 'drained' : 'no'),
+      leaving: () => (this.#departure.isAtOnce ? 'at once' : this.#isDrained() ? 'drained' : 'no'),
     })
     await this.#lead.run()
   }
@@ -362,7 +302,7 @@ export class Daemon {
   }
 
   #isLeaving(): boolean {
-    return this.#stopping === 'leave' || this.#isDrained()
+    return this.#departure.isAtOnce || this.#isDrained()
   }
 
   /** How many of our children are alive, or have yet to be settled. */
@@ -377,13 +317,14 @@ export class Daemon {
     // What was lost to a daemon that may not follow it is adopted before we go, unless another one leads: it has done so.
     const hasLostRuns = this.#role !== 'standby' && (keeper.hasLostRuns || scheduledRuns.hasLostRuns)
     if (this.#running() > 0 || hasLostRuns) return false
-    if (this.#stopping === 'finish') return true
+    if (this.#departure.isAsked) return true
     if (!this.#options.once || !reader.complete || this.#role !== 'leader') return false
     return isQueueDrained(this.#parts)
   }
 
   #noteFault(error: unknown): void {
-    const { conditions, clock } = this.#parts
+    const { conditions, clock, settings } = this.#parts
+    const { selfCheck, observation, configuration } = this.#services
     const message = error instanceof Error ? error.message : String(error)
     if (error instanceof LeadershipLost || error instanceof ConfigurationChanged) return
     this.#lastError = { at: clock.now(), message }
@@ -392,13 +333,13 @@ export class Daemon {
       return
     }
     const { fault } = error
-    if (fault.kind !== 'lost') this.#selfCheck.notServed()
-    if (!this.#isReady && !this.#options.wait) throw unusableDatabase(error, this.#parts.settings().database)
+    if (fault.kind !== 'lost') selfCheck.notServed()
+    if (!this.#isReady && !this.#options.wait) throw unusableDatabase(error, settings().database)
     if (
       conditions.begin('database', 'warn', 'database is not usable; waiting for it', { err: error, kind: fault.kind })
     )
-      this.#observation.tell({ kind: 'database lost', error: message })
-    if (fault.kind === 'refused') this.#configuration.reread()
+      observation.tell({ kind: 'database lost', error: message })
+    if (fault.kind === 'refused') configuration.reread()
   }
 
   #tellReady(role: 'leader' | 'standby'): void {

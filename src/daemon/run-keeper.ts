@@ -147,7 +147,7 @@ export class RunKeeper {
   giveUp(record: RunRecord): void {
     this.#dismissShell(record.run)
     try {
-      this.#options.store.fence(record.run)
+      this.#options.store.notes.fence(record.run)
     } catch {
       // The directory is gone: another daemon has adopted the run and taken it back. Without it no child can start either.
     }
@@ -323,7 +323,7 @@ export class RunKeeper {
         if (record.state !== 'starting') this.#follow({ ...record, child })
         else {
           // Its daemon died before it noted the child: when that began is what the run's shell says.
-          const started_at = this.#options.store.readStarted(record.run)?.at ?? record.planned_at
+          const started_at = this.#options.store.notes.readStarted(record.run)?.at ?? record.planned_at
           this.#follow({ ...record, state: 'running', child, started_at })
         }
         break
@@ -333,9 +333,9 @@ export class RunKeeper {
         break
       case 'ended': {
         const { store, clock } = this.#options
-        const exit: RunExit = store.readExit(record.run) ?? record.exit ?? { kind: 'unknown' }
-        const started_at = record.started_at ?? store.readStarted(record.run)?.at ?? record.planned_at
-        const ended_at = record.ended_at ?? store.exitNotedAt(record.run) ?? clock.now()
+        const exit: RunExit = store.notes.readExit(record.run) ?? record.exit ?? { kind: 'unknown' }
+        const started_at = record.started_at ?? store.notes.readStarted(record.run)?.at ?? record.planned_at
+        const ended_at = record.ended_at ?? store.notes.exitNotedAt(record.run) ?? clock.now()
         const ended: RunRecord = { ...record, state: 'ended', exit, started_at, ended_at }
         this.#active.set(record.run, { phase: 'ended', record: ended, appeared: true, makesRoom: false })
       }

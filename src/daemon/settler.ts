@@ -173,7 +173,7 @@ export class Settler {
     }
     // The run's shell notes its pid before it runs drush, and leaves where it cannot: a full disk, as a rule, which
     // would be as full at once again. Without that status the mark was a daemon's fence, and nothing is amiss.
-    if (!store.readStarted(record.run)?.pid) {
+    if (!store.notes.readStarted(record.run)?.pid) {
       const isUnnoted = record.exit?.kind === 'code' && record.exit.code === UNWRITTEN
       return this.#advance(connection, isUnnoted ? this.#judge(record, NOT_WRITTEN) : keeper.decide(record, 'outage'))
     }
@@ -191,7 +191,7 @@ export class Settler {
   async #decide(connection: DatabaseConnection, record: RunRecord, appeared: boolean): Promise<Settlement> {
     const { store, processes } = this.#options
     // A mark without a pid was made by a daemon, as a fence, and its time says nothing of the child.
-    const started = store.readStarted(record.run)
+    const started = store.notes.readStarted(record.run)
     const startedAt = started && started.pid > 0 ? started.at : (record.started_at ?? record.planned_at)
     const rows = await readRunTaskRows(connection, { nid: record.nid, vid: record.vid, startedAt })
     const refusal =

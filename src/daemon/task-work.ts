@@ -83,11 +83,11 @@ function lookAt(
 /** pid of a process of the run that is alive, whatever the record knows of it. */
 export function livingProcess(record: RunRecord, store: RunStore, processes: ProcessTable): number | undefined {
   if (record.owner.boot !== processes.boot) return undefined
-  const started = record.child ? undefined : store.readStarted(record.run)
+  const started = record.child ? undefined : store.notes.readStarted(record.run)
   const noted = started && started.pid > 0 ? { ...record.owner, pid: started.pid, started: 0 } : undefined
   const child = record.child ?? shellOf(record.run, store, processes) ?? noted
   if (!child) return undefined
-  const state = sessionState(processes, child, store.readExit(record.run) !== undefined)
+  const state = sessionState(processes, child, store.notes.readExit(record.run) !== undefined)
   switch (state.kind) {
     case 'main alive':
       return child.pid

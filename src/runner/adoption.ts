@@ -5,7 +5,7 @@ import { SHELL_NAME } from './run-shell.js'
 import type { RunStoreOf } from './run-store.js'
 
 /** Where the run's folder and what lies in it is; of the records' form nothing here depends. */
-type Folders = Pick<RunStoreOf<RunLife>, 'outputFile' | 'fence' | 'readStarted'>
+type Folders = Pick<RunStoreOf<RunLife>, 'outputFile' | 'notes'>
 
 /**
  * What an unsettled record of this machine leads to when a daemon takes over:
@@ -20,15 +20,15 @@ export function adoptionOf(record: RunLife, store: Folders, processes: ProcessTa
   if (record.state === 'ended') return appeared(record, store) ? { kind: 'ended' } : { kind: 'never appeared' }
   if (record.owner.boot !== processes.boot) {
     // Of what the shell wrote, a crash of the machine may have left the bare file.
-    const isBegun = appeared(record, store) || store.readStarted(record.run) !== undefined
+    const isBegun = appeared(record, store) || store.notes.readStarted(record.run) !== undefined
     return isBegun ? { kind: 'ended' } : { kind: 'never appeared' }
   }
   if (record.child && record.state !== 'starting') return { kind: 'follow', child: record.child }
   // Its daemon died before it had told the shell which run is its own, or before it had noted so.
-  if (store.fence(record.run)) return { kind: 'never appeared' }
+  if (store.notes.fence(record.run)) return { kind: 'never appeared' }
   const shell = shellOf(record.run, store, processes)
   if (shell) return { kind: 'follow', child: shell }
-  const started = store.readStarted(record.run)
+  const started = store.notes.readStarted(record.run)
   if (!started || started.pid === 0) return { kind: 'never appeared' }
   // The shell is gone; what it left, if anything, still has its session number.
   const { machine, boot } = processes
@@ -37,7 +37,7 @@ export function adoptionOf(record: RunLife, store: Folders, processes: ProcessTa
 
 /** Whether the run's shell ever got past its fence: an empty `started` was made by a daemon, not by the shell. */
 export function appeared(record: RunLife, store: Folders): boolean {
-  return (record.child !== null && record.state !== 'starting') || (store.readStarted(record.run)?.pid ?? 0) > 0
+  return (record.child !== null && record.state !== 'starting') || (store.notes.readStarted(record.run)?.pid ?? 0) > 0
 }
 
 /**

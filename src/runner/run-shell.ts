@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import type { PidMark } from './pid-sequence.js'
 import type { ProcessIdentity, ProcessTable } from './process-table.js'
 import type { RunExit } from './run-record.js'
-import { exitOfShellStatus } from './run-store.js'
+import { exitOfShellStatus } from './run-exit.js'
 
 /**
  * What stands between Skynet and drush: a shell that notes how drush's main process ended, so that the exit status outlives

@@ -1,36 +1,18 @@
-import {
-  chmodSync,
-  closeSync,
-  existsSync,
-  lstatSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-  statfsSync,
-} from 'node:fs'
+import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync, renameSync, rmSync, statfsSync } from 'node:fs'
 import { join } from 'node:path'
 import * as v from 'valibot'
 import { SkynetError } from '../config/skynet-error.js'
-import { isShortage, overwrite, readDatedFile, readPlainFile, replaceFile } from './plain-file.js'
+import { isShortage, readPlainFile, replaceFile } from './plain-file.js'
 import { isSameProcess, type ProcessIdentity } from './process-table.js'
-import { ownedSchema, runRecordSchema, type RunExit, type RunLife, type RunRecord } from './run-record.js'
+import { RunFolders } from './run-folders.js'
+import { ownedSchema, runRecordSchema, type RunLife, type RunRecord } from './run-record.js'
+import { ShellNotes } from './shell-notes.js'
 
 /** What the system answers where the state directory is somebody else's, or not one. */
 const UNSAFE = new Set(['EACCES', 'EPERM', 'ENOTDIR', 'EEXIST', 'ELOOP'])
 
 /** More than any record takes, in bytes. */
 const LARGEST = 65_536
-
-/** More than any number takes that a run's shell notes, in bytes. */
-const LARGEST_NOTE = 16
-
-/** How the name begins of a folder that is made ready for a run; hidden, so that it is none yet. */
-const READY = '.ready.'
-
-/** How the name begins of a folder that is being removed: it is no run any more. */
-const GONE = '.gone.'
 
 /** A record that cannot be used; it is shown and never touched. */
 export interface UnreadableRecord {
@@ -54,10 +36,9 @@ export class RunStoreOf<R extends RunLife> {
   readonly #form: v.GenericSchema<unknown, R>
   readonly #runs: string
   readonly #history: string
-  /** Where `prepare` makes a run's folder ready. */
-  readonly #ready: string
-  #isReady = false
-  #isSwept = false
+  readonly #folders: RunFolders
+  /** What the shells of the runs say of themselves. */
+  readonly notes: ShellNotes
 
   /**
    * @param dir the state directory, or one inside it; made, with 0700, where it is missing.
@@ -68,7 +49,8 @@ export class RunStoreOf<R extends RunLife> {
     this.#form = form
     this.#runs = join(dir, 'runs')
     this.#history = join(dir, 'history')
-    this.#ready = join(this.#runs, READY + String(process.pid))
+    this.#folders = new RunFolders(this.#runs)
+    this.notes = new ShellNotes(this.#runs)
     try {
       for (const folder of [this.#runs, this.#history]) {
         mkdirSync(folder, { recursive: true, mode: 0o700 })
@@ -92,7 +74,7 @@ export class RunStoreOf<R extends RunLife> {
 
   /** Folder of a run that is not settled. */
   directory(run: string): string {
-    return join(this.#runs, run)
+    return this.#folders.path(run)
   }
 
   /** Output of a run that is not settled. */
@@ -105,72 +87,19 @@ export class RunStoreOf<R extends RunLife> {
     return join(this.#history, run, 'output')
   }
 
-  /** Makes the next `create` a quick one: to make a folder and a file takes longer than to fill and to rename them. */
+  /** Makes the next `create` a quick one. */
   prepare(): void {
-    if (this.#isReady) return
-    try {
-      if (!this.#isSwept) this.#sweep()
-      mkdirSync(this.#ready, { mode: 0o700 })
-      closeSync(openSync(join(this.#ready, 'record.json'), 'wx', 0o600))
-      this.#isReady = true
-    } catch {
-      // Whether the disk takes a run is for `create` to say.
-      this.#isSwept = false
-    }
-  }
-
-  /** Removes what predecessors had made ready or begun to remove, or we ourselves before we had to give it up. */
-  #sweep(): void {
-    for (const name of readdirSync(this.#runs)) {
-      if (name.startsWith(READY) || name.startsWith(GONE))
-        rmSync(join(this.#runs, name), { recursive: true, force: true })
-    }
-    this.#isSwept = true
+    this.#folders.prepare()
   }
 
   /** Makes the run's directory with its first record; throws when the disk will not take it. */
   create(record: R): void {
-    if (this.#isReady) {
-      this.#isReady = false
-      try {
-        overwrite(join(this.#ready, 'record.json'), textOf(record))
-        renameSync(this.#ready, this.directory(record.run))
-        return
-      } catch {
-        // Another daemon has led meanwhile, or the disk is full: it is tried from the beginning.
-        this.#isSwept = false
-      }
-    }
-    this.#createBeside(record)
+    this.#folders.create(record.run, textOf(record))
   }
 
-  /** The folder comes into being with its record in it, so that nobody ever sees one without, even if we die on the way. */
-  #createBeside(record: R): void {
-    const beside = join(this.#runs, `${READY}${record.run}.${record.owner.pid}`)
-    try {
-      rmSync(beside, { recursive: true, force: true })
-      mkdirSync(beside, { recursive: true, mode: 0o700 })
-      replaceFile(join(beside, 'record.json'), textOf(record))
-      renameSync(beside, this.directory(record.run))
-    } catch (error) {
-      rmSync(beside, { recursive: true, force: true })
-      throw error
-    }
-  }
-
-  /**
-   * As `create`, of a run whose name others may give it too: whoever is first has it.
-   * @returns whether we were first.
-   */
+  /** As `create`, of a run whose name others may give it too. @returns whether we were first, and so have it. */
   createIfFirst(record: R): boolean {
-    try {
-      this.#createBeside(record)
-      return true
-    } catch (error) {
-      const { code = '' } = error as NodeJS.ErrnoException
-      if (code === 'ENOTEMPTY' || code === 'EEXIST') return false
-      throw error
-    }
+    return this.#folders.createIfFirst(record.run, textOf(record))
   }
 
   /**
@@ -284,13 +213,13 @@ export class RunStoreOf<R extends RunLife> {
 
   /** That drush has been begun its shell notes at once, and the daemon a second later (`Run`). */
   #withNote(record: R): R {
-    const started = record.state === 'starting' ? this.readStarted(record.run) : undefined
+    const started = record.state === 'starting' ? this.notes.readStarted(record.run) : undefined
     return started?.pid ? { ...record, state: 'running', started_at: started.at } : record
   }
 
   /** Whether the run stands where those are that are not settled, whoever follows it. */
   isOpen(run: string): boolean {
-    return existsSync(this.directory(run))
+    return this.#folders.isThere(run)
   }
 
   /** Whether the run stands where the settled ones are, whoever settled it. */
@@ -352,61 +281,14 @@ export class RunStoreOf<R extends RunLife> {
       .sort()
   }
 
-  /** pid and time of the run's shell as it noted them itself; undefined: it never came to run. @throws where that cannot be told now */
-  readStarted(run: string): { pid: number; at: number } | undefined {
-    try {
-      // Its time is the child's own clock, whatever has become of ours.
-      const { text, at } = readDatedFile(join(this.directory(run), 'started'), LARGEST_NOTE)
-      return { pid: Number(text.trim()) || 0, at }
-    } catch (error) {
-      if (isShortage(error)) throw error
-      return undefined
-    }
-  }
-
-  /**
-   * Makes sure that the run's shell, should it still come, does not start drush: whoever creates `started` first wins.
-   * @returns whether we were first, so that no child of this run can ever do anything.
-   */
-  fence(run: string): boolean {
-    try {
-      closeSync(openSync(join(this.directory(run), 'started'), 'wx', 0o600))
-      return true
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
-      throw error
-    }
-  }
-
-  /** The exit status as the run's shell noted it; undefined: it could not, or has not yet. */
-  readExit(run: string): RunExit | undefined {
-    try {
-      const text = readPlainFile(join(this.directory(run), 'exit'), LARGEST_NOTE)
-      return /^\d{1,3}\n$/.test(text) ? exitOfShellStatus(Number(text)) : undefined
-    } catch {
-      return undefined
-    }
-  }
-
-  /** When the run's shell noted the exit status, in milliseconds since 1970; undefined: it has not. */
-  exitNotedAt(run: string): number | undefined {
-    const stats = lstatSync(join(this.directory(run), 'exit'), { throwIfNoEntry: false })
-    return stats && Math.floor(stats.mtimeMs)
-  }
-
   /** Bytes that this user may still write in the state directory. */
   freeBytes(): number {
     const { bavail, bsize } = statfsSync(this.#runs)
     return bavail * bsize
   }
 
-  /** All at once: were the fence removed by itself, a shell that still comes would start drush in what is left. */
   remove(run: string): void {
-    if (!this.isOpen(run)) return
-    const gone = join(this.#runs, `${GONE}${run}.${process.pid}`)
-    rmSync(gone, { recursive: true, force: true })
-    renameSync(this.directory(run), gone)
-    rmSync(gone, { recursive: true, force: true })
+    this.#folders.remove(run)
   }
 }
 
@@ -432,30 +314,4 @@ export class OwnershipLost extends Error {
 
 export function isReadable<R extends RunLife>(record: R | UnreadableRecord): record is R {
   return 'version' in record
-}
-
-/** A shell gives 128 + N for a child that signal N ended; drush itself uses 0, 1 and 255. */
-export function exitOfShellStatus(status: number): RunExit {
-  const signal = SIGNALS[status - 128]
-  return signal === undefined ? { kind: 'code', code: status } : { kind: 'signal', signal }
-}
-
-const SIGNALS: Record<number, string> = {
-  1: 'HUP',
-  2: 'INT',
-  3: 'QUIT',
-  4: 'ILL',
-  6: 'ABRT',
-  7: 'BUS',
-  8: 'FPE',
-  9: 'KILL',
-  10: 'USR1',
-  11: 'SEGV',
-  12: 'USR2',
-  13: 'PIPE',
-  14: 'ALRM',
-  15: 'TERM',
-  24: 'XCPU',
-  25: 'XFSZ',
-  31: 'SYS',
 }

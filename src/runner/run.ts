@@ -105,7 +105,7 @@ export class Run<R extends RunLife = RunRecord> {
     if (this.#isReleased()) return
     this.#trim(this.#surroundings.outputLimit)
     const report = this.#report ?? (await this.#shell?.reported)
-    const noted = report?.isNoted ? report.exit : store.readExit(this.record.run)
+    const noted = report?.isNoted ? report.exit : store.notes.readExit(this.record.run)
     // Noted by the run's shell, so its end is on disk already; the record follows with the outcome, a moment later as a
     // rule (`RunKeeper.settling`).
     this.record = {
@@ -142,11 +142,11 @@ export class Run<R extends RunLife = RunRecord> {
       this.#leavesNothing = state.isBare
       return true
     }
-    if (endsWithDrush && state.kind === 'orphans' && store.readExit(this.record.run)?.kind === 'code') return true
+    if (endsWithDrush && state.kind === 'orphans' && store.notes.readExit(this.record.run)?.kind === 'code') return true
     if (state.kind === 'orphans' && this.record.state === 'running') {
       this.#update({
         state: 'orphaned',
-        exit: this.#report?.exit ?? store.readExit(this.record.run) ?? { kind: 'unknown' },
+        exit: this.#report?.exit ?? store.notes.readExit(this.record.run) ?? { kind: 'unknown' },
       })
       if (this.#isReleased()) return false
       this.#listener({ kind: 'orphaned', pids: state.processes.map((process) => process.pid) })
@@ -163,7 +163,7 @@ export class Run<R extends RunLife = RunRecord> {
   /** Whether drush is known to have exited. What an adopted run's shell has to say only its note tells. */
   #hasExited(): boolean {
     if (this.#shell) return this.#report !== undefined
-    return this.#surroundings.store.readExit(this.record.run) !== undefined
+    return this.#surroundings.store.notes.readExit(this.record.run) !== undefined
   }
 
   /** Who is alive of it, but for a shell that has noted drush's end: a frozen daemon may have it wait for another run. */
@@ -175,7 +175,7 @@ export class Run<R extends RunLife = RunRecord> {
   /** An adopted run may have ended long before anybody looked: when, its shell's note says. */
   #endedAt(): number {
     const { store, now } = this.#surroundings
-    const noted = this.#shell || this.record.state === 'orphaned' ? undefined : store.exitNotedAt(this.record.run)
+    const noted = this.#shell || this.record.state === 'orphaned' ? undefined : store.notes.exitNotedAt(this.record.run)
     return noted ?? now()
   }
 

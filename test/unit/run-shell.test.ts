@@ -58,7 +58,7 @@ describe('the shell of a run', () => {
     assert.deepEqual(await one.begin(RUN, ['hosting-task', ' $(7) \\ "']), noted({ kind: 'code', code: 0 }))
     assert.equal(readFileSync(fileOf('output'), 'utf8'), 'hosting-task\n $(7) \\ "\n')
     assert.equal(readFileSync(fileOf('started'), 'utf8'), `${one.identity.pid}\n`)
-    assert.deepEqual(store.readExit(RUN), { kind: 'code', code: 0 })
+    assert.deepEqual(store.notes.readExit(RUN), { kind: 'code', code: 0 })
     for (const name of ['output', 'started', 'exit']) assert.equal(statSync(fileOf(name)).mode & 0o777, 0o600, name)
   })
 
@@ -73,7 +73,7 @@ describe('the shell of a run', () => {
   })
 
   test('does nothing where another daemon has put up its fence', async () => {
-    store.fence(RUN)
+    store.notes.fence(RUN)
     const one = shell()
     assert.deepEqual(await one.begin(RUN, ['hosting-task', '7']), unnoted({ kind: 'code', code: 125 }))
     assert.equal(readFileSync(fileOf('output'), 'utf8').includes('hosting-task'), false)
@@ -104,9 +104,9 @@ describe('the shell of a run', () => {
     mkdirSync(store.directory(NEXT))
     assert.deepEqual(await one.begin(NEXT, ['echo second; kill -9 $$']), noted({ kind: 'signal', signal: 'KILL' }))
     assert.equal(readFileSync(fileOf('output'), 'utf8'), 'first\n')
-    assert.deepEqual(store.readExit(RUN), { kind: 'code', code: 3 })
+    assert.deepEqual(store.notes.readExit(RUN), { kind: 'code', code: 3 })
     assert.equal(readFileSync(join(store.directory(NEXT), 'started'), 'utf8'), `${one.identity.pid}\n`)
-    assert.deepEqual(store.readExit(NEXT), { kind: 'signal', signal: 'KILL' })
+    assert.deepEqual(store.notes.readExit(NEXT), { kind: 'signal', signal: 'KILL' })
   })
 
   test('gives drush neither its channel nor its traps', async () => {
@@ -125,7 +125,7 @@ describe('the shell of a run', () => {
     await waitFor(() => existsSync(fileOf('started')), { what: 'the shell' })
     writeFileSync(join(dir, 'go'), '')
     await gone(one)
-    assert.deepEqual(store.readExit(RUN), { kind: 'code', code: 4 })
+    assert.deepEqual(store.notes.readExit(RUN), { kind: 'code', code: 4 })
     assert.deepEqual(await told, unnoted({ kind: 'signal', signal: 'PIPE' }), 'which nobody reads who has the note')
   })
 

@@ -15,7 +15,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, test } from 'node:test'
 import { runName, taskOfRunName, type RunRecord } from '../../src/runner/run-record.js'
-import { OwnershipLost, RunStore, exitOfShellStatus, isReadable } from '../../src/runner/run-store.js'
+import { exitOfShellStatus } from '../../src/runner/run-exit.js'
+import { OwnershipLost, RunStore, isReadable } from '../../src/runner/run-store.js'
 
 let folder: string
 let store: RunStore
@@ -192,7 +193,7 @@ describe('a record', () => {
   test('is removed all at once, and what a daemon that died then has left is swept', () => {
     const ours = record()
     store.create(ours)
-    store.fence(ours.run)
+    store.notes.fence(ours.run)
     store.remove(ours.run)
     store.remove(ours.run)
     mkdirSync(join(folder, 'state/runs/.gone.1/more'), { recursive: true })
@@ -259,25 +260,25 @@ describe('the fence', () => {
   test('is made once: by the shell, which then starts drush, or by a daemon, after which no shell does', () => {
     const { run } = record()
     store.create(record())
-    assert.equal(store.readStarted(run), undefined)
-    assert.equal(store.fence(run), true)
-    assert.equal(store.fence(run), false)
-    assert.equal(store.readStarted(run)?.pid, 0)
+    assert.equal(store.notes.readStarted(run), undefined)
+    assert.equal(store.notes.fence(run), true)
+    assert.equal(store.notes.fence(run), false)
+    assert.equal(store.notes.readStarted(run)?.pid, 0)
   })
 
   test('made by the shell names the shell', () => {
     const { run } = record()
     store.create(record())
     writeFileSync(join(store.directory(run), 'started'), '4711\n')
-    assert.equal(store.fence(run), false)
-    const started = store.readStarted(run)
+    assert.equal(store.notes.fence(run), false)
+    const started = store.notes.readStarted(run)
     assert.ok(started)
     assert.equal(started.pid, 4711)
     assert.ok(Math.abs(started.at - Date.now()) < 60_000)
   })
 
   test('cannot be made in the folder of a run that is gone', () => {
-    assert.throws(() => store.fence(record().run), { code: 'ENOENT' })
+    assert.throws(() => store.notes.fence(record().run), { code: 'ENOENT' })
     assert.equal(existsSync(store.directory(record().run)), false)
   })
 })
@@ -299,7 +300,7 @@ describe('the exit status', () => {
       const { run } = record()
       store.create(record())
       writeFileSync(join(store.directory(run), 'exit'), text)
-      assert.deepEqual(store.readExit(run), expected)
+      assert.deepEqual(store.notes.readExit(run), expected)
     })
   }
 

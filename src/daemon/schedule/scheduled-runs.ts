@@ -180,7 +180,7 @@ export class ScheduledRuns {
           if (adoption.kind === 'follow') {
             const state = record.state === 'starting' ? 'running' : record.state
             this.#follow({ ...ours, state, child: adoption.child })
-          } else this.#end({ ...ours, exit: store.readExit(record.run) ?? record.exit }, false)
+          } else this.#end({ ...ours, exit: store.notes.readExit(record.run) ?? record.exit }, false)
         }
       }
     }
@@ -308,7 +308,8 @@ export class ScheduledRuns {
     const { store, settings } = this.#options
     const before = store.readHistory(run)
     if (exit?.kind !== 'code') return undefined
-    if (exit.code === UNWRITTEN && !store.readStarted(run)?.pid) return 'the shell of a run could not write its files'
+    if (exit.code === UNWRITTEN && !store.notes.readStarted(run)?.pid)
+      return 'the shell of a run could not write its files'
     if (isReadable(before) && before.outcome === 'outage') return undefined
     if (NO_DRUSH.has(exit.code)) return `${settings().drush.command} could not be executed (exit status ${exit.code})`
     if (exit.code !== 1) return undefined
