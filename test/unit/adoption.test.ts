@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, utimesSync, wr
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, test } from 'node:test'
+import type { ActiveRun } from '../../src/daemon/active-run.js'
 import { RunKeeper } from '../../src/daemon/run-keeper.js'
 import { adoptionOf, shellOf } from '../../src/runner/adoption.js'
 import { ProcessTable, type ProcessIdentity } from '../../src/runner/process-table.js'
@@ -13,6 +14,7 @@ import { Run, type RunEvent } from '../../src/runner/run.js'
 import { sessionState } from '../../src/runner/run-session.js'
 
 const RUN = '20261120T120000000Z-7-70'
+const NOW = 2_000_000
 
 let dir: string
 let proc: string
@@ -77,6 +79,29 @@ function record(more: Partial<RunRecord> = {}): RunRecord {
 
 const shellOfRun = (output = store.outputFile(RUN)) => ({ args: ['/bin/sh', '-c', 'text', SHELL_NAME], output })
 
+/** The only run, as a daemon takes it over. */
+function adoptedRun(): ActiveRun | undefined {
+  const keeper = new RunKeeper({
+    store,
+    processes,
+    clock: { now: () => NOW, monotonic: () => 0, pause: () => Promise.resolve() },
+    logger: { info: () => undefined, warn: () => undefined, error: () => undefined } as never,
+    surroundings: { home: dir, environment: {}, umask: 0o22 },
+    self,
+    settings: () => ({
+      drush: { command: 'drush', alias: '@hostmaster', nice: 0 },
+      timeout: () => null,
+      outputLimit: 1e6,
+    }),
+    ending: () => undefined,
+    changed: () => undefined,
+  })
+  keeper.adopt()
+  const [adopted] = keeper.active
+  keeper.releaseAll()
+  return adopted
+}
+
 test('a run with a child is followed, whether or not the child lives: its session may', () => {
   assert.deepEqual(adoptionOf(record(), store, processes), { kind: 'follow', child: child() })
 })
@@ -90,6 +115,21 @@ test('a run of an earlier boot has ended, or never was', () => {
   assert.deepEqual(adoptionOf(planned, store, processes), { kind: 'ended' })
   writeFileSync(join(store.directory(RUN), 'started'), '')
   assert.deepEqual(adoptionOf(planned, store, processes), { kind: 'ended' }, 'though the crash has emptied the note')
+})
+
+test('a run of an earlier boot ended when its shell noted so, and where that was lost, now', () => {
+  record({ owner: { ...self, boot: 'earlier' } })
+  const exit = join(store.directory(RUN), 'exit')
+  writeFileSync(exit, '3\n')
+  utimesSync(exit, 1_000, 1_000)
+  const noted = adoptedRun()
+  assert.ok(noted?.phase === 'ended')
+  assert.deepEqual([noted.record.ended_at, noted.record.exit], [1_000_000, { kind: 'code', code: 3 }])
+  rmSync(exit)
+  record({ owner: { ...self, boot: 'earlier' } })
+  const lost = adoptedRun()
+  assert.ok(lost?.phase === 'ended')
+  assert.deepEqual([lost.record.ended_at, lost.record.exit], [NOW, { kind: 'unknown' }])
 })
 
 test('a run whose shell was never told of it never appeared once its fence is up, though the shell lives', () => {
@@ -129,24 +169,7 @@ test('a run whose daemon died before it could note the child is as old as its sh
   writeFileSync(mark, '50\n')
   utimesSync(mark, 1_000, 1_000)
   live(50, shellOfRun())
-  const keeper = new RunKeeper({
-    store,
-    processes,
-    clock: { now: () => 2_000_000, monotonic: () => 0, pause: () => Promise.resolve() },
-    logger: { info: () => undefined, warn: () => undefined, error: () => undefined } as never,
-    surroundings: { home: dir, environment: {}, umask: 0o22 },
-    self,
-    settings: () => ({
-      drush: { command: 'drush', alias: '@hostmaster', nice: 0 },
-      timeout: () => null,
-      outputLimit: 1e6,
-    }),
-    ending: () => undefined,
-    changed: () => undefined,
-  })
-  keeper.adopt()
-  const [adopted] = keeper.active
-  keeper.releaseAll()
+  const adopted = adoptedRun()
   assert.ok(adopted?.phase === 'following')
   assert.deepEqual([adopted.record.child?.pid, adopted.record.started_at], [50, 1_000_000])
 })

@@ -82,7 +82,7 @@ afterEach(() => {
 })
 
 const start = () =>
-  starter.start({ task: TASK, footprint: { locks: [], object: 3, webServers: [] } } as unknown as Parameters<
+  starter.start({ task: TASK, footprint: { locks: [], object: 'site', webServers: [] } } as unknown as Parameters<
     RunStarter['start']
   >[0])
 
@@ -104,4 +104,20 @@ describe('a task whose claim is of a run of this state directory', () => {
     assert.equal(claim, undefined)
     assert.deepEqual(store.names(), [])
   })
+})
+
+test('a run that cannot be taken back from disk is one that never appeared, to whoever adopts it', async () => {
+  const remove = store.remove.bind(store)
+  store.remove = () => {
+    throw Object.assign(new Error('not now'), { code: 'EACCES' })
+  }
+  await assert.rejects(start(), { code: 'EACCES' })
+  assert.equal(keeper.active.length, 0)
+  const [run = ''] = store.names()
+  keeper.adopt()
+  const [adopted] = keeper.active
+  assert.ok(adopted?.phase === 'ended' && !adopted.appeared && adopted.record.run === run)
+  store.remove = remove
+  keeper.settle(adopted.record, 'withdrawn')
+  assert.deepEqual(store.names(), [])
 })

@@ -13,6 +13,7 @@ import { isReadable } from '../../src/runner/run-store.js'
 import { waitFor } from '../sandbox/wait-for.js'
 
 const DUE = Date.UTC(2026, 10, 20, 3, 0)
+const RUN = scheduledRunName('nightly', DUE)
 const processes = new ProcessTable()
 const self = processes.identify(process.pid)
 assert.ok(self)
@@ -20,12 +21,14 @@ assert.ok(self)
 let folder: string
 let store: ScheduledRunStore
 let faults: string[]
+let warnings: string[]
 let daemons: ScheduledRuns[]
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'skynet-schedule-'))
   store = new ScheduledRunStore(folder)
   faults = []
+  warnings = []
   daemons = []
 })
 afterEach(() => {
@@ -34,17 +37,24 @@ afterEach(() => {
 })
 
 /** A daemon's scheduled runs; its drush is a script with this text, or any other program. */
-function daemon({ script = 'exit 0', command = '', keepBytes = 1_000_000, pid = process.pid } = {}): ScheduledRuns {
+function daemon({
+  script = 'exit 0',
+  command = '',
+  keepBytes = 1_000_000,
+  pid = process.pid,
+  table = processes,
+} = {}): ScheduledRuns {
   const program = command === '' ? join(folder, 'drush') : command
   if (command === '') {
     writeFileSync(program, `#!/bin/bash\n${script}\n`)
     chmodSync(program, 0o755)
   }
   const nothing = () => undefined
-  const logger = { info: nothing, warn: nothing, error: nothing } as never
+  const warn = (_fields: unknown, message: string) => warnings.push(message)
+  const logger = { info: nothing, warn, error: nothing } as never
   const runs = new ScheduledRuns({
     store,
-    processes,
+    processes: table,
     clock: systemClock,
     logger,
     conditions: new Conditions(logger, () => 0),
@@ -58,7 +68,7 @@ function daemon({ script = 'exit 0', command = '', keepBytes = 1_000_000, pid = 
   return runs
 }
 
-function settled(run = scheduledRunName('nightly', DUE)): Promise<ScheduledRun> {
+function settled(run = RUN): Promise<ScheduledRun> {
   const look = () => {
     const record = store.isSettled(run) && store.readHistory(run)
     return record && isReadable(record) && record
@@ -135,6 +145,22 @@ describe('a scheduled run', () => {
     const others = processes.list().filter(({ session }) => session === child?.pid)
     assert.ok(others.length > 0, 'the background goes on')
     for (const { pid } of others) process.kill(pid)
+  })
+
+  test('that cannot be looked at is taken to go on, and says so once', async () => {
+    class WithoutDescriptors extends ProcessTable {
+      looks = 0
+      override read(pid: number) {
+        if (store.isOpen(RUN) && store.notes.readExit(RUN) && ++this.looks <= 3)
+          throw Object.assign(new Error('too many open files'), { code: 'EMFILE' })
+        return super.read(pid)
+      }
+    }
+    const table = new WithoutDescriptors()
+    daemon({ table }).start('nightly', DUE)
+    assert.equal((await settled()).outcome, 'success')
+    assert.ok(table.looks > 3, `${table.looks} looks`)
+    assert.deepEqual(warnings, ['run cannot be looked at; it is taken to go on'])
   })
 
   test('of a drush that was killed is over when its backend is', async () => {
