@@ -33,6 +33,12 @@ const INTERVAL = 200
 /** A run whose child is just being made can be cancelled when it is there, in milliseconds. */
 const STARTING = 10_000
 
+/** A daemon that has lost a run to another one for a moment, and follows it no more, adopts it within this, in milliseconds. */
+const ADOPTING = 5_000
+
+/** How its task stands in Aegir while a run is not settled. */
+const UNSETTLED = new Set(['queued', 'processing'])
+
 /** After the grace a run is killed; that all of it is gone, and settled, takes some moments more. In milliseconds. */
 const SETTLING = 60_000
 
@@ -116,15 +122,13 @@ async function confirm(nid: number, { type, object }: { type: string; object: st
   throw new SkynetError('FAILED', 'Nothing was done.')
 }
 
-async function waitForEnd(
-  config: Config,
-  nid: number,
-  answer: Extract<CancelAnswer, { kind: 'being ended' }>,
-): Promise<VerbResult> {
-  const { run, type, object, grace_ms, isNew } = answer
-  const name = `Task ${nid} (${type} ${object})`
+async function waitForEnd(config: Config, nid: number, answer: BeingEnded): Promise<VerbResult> {
+  const { run, grace_ms } = answer
+  const name = nameOf(answer, nid)
   const line = new LiveLine()
   const began = performance.now()
+  /** Since when the daemon has not followed it. */
+  let goneAt: number | undefined
   try {
     for (;;) {
       const status = (await askIfRunning(config, { verb: 'status' })) as Status | undefined
@@ -133,7 +137,19 @@ async function waitForEnd(
           remedy: 'The next one goes on with that. Start it with: skynet queued',
         })
       }
-      if (status.role === 'leader' && !status.running.some((each) => each.run === run)) break
+      const found = status.running.find((each) => each.run === run)
+      if (status.role === 'leader' && found?.cancelled_by === null) {
+        throw new SkynetError('FAILED', `${name} was taken over by another daemon, which does not know of this.`, {
+          remedy: `Cancel it once more: skynet cancel ${nid}`,
+        })
+      }
+      goneAt = found ? undefined : (goneAt ?? performance.now())
+      if (status.role === 'leader' && goneAt !== undefined) {
+        const nothing = `${name} was ended, but how it stands now is not known`
+        const task = await withOpenDatabase(config, nothing, (connection) => readTask(connection, nid))
+        const stands = nameOfStatus(task?.status)
+        if (!UNSETTLED.has(stands) || performance.now() - goneAt > ADOPTING) return resultOf(answer, nid, stands)
+      }
       const waited = performance.now() - began
       if (waited > grace_ms + SETTLING) {
         throw new SkynetError('FAILED', `${name} was killed, and something of it is still there.`, {
@@ -147,9 +163,15 @@ async function waitForEnd(
   } finally {
     line.end()
   }
-  const nothing = `${name} was ended, but how it stands now is not known`
-  const task = await withOpenDatabase(config, nothing, (connection) => readTask(connection, nid))
-  const status = nameOfStatus(task?.status)
+}
+
+type BeingEnded = Extract<CancelAnswer, { kind: 'being ended' }>
+
+const nameOf = ({ type, object }: BeingEnded, nid: number): string => `Task ${nid} (${type} ${object})`
+
+function resultOf(answer: BeingEnded, nid: number, status: string): VerbResult {
+  const { run, type, object, isNew } = answer
+  const name = nameOf(answer, nid)
   const result = { nid, type, object, was: 'running', run, status, is_new: isNew }
   if (status === 'error') {
     const words = `${name} was cancelled and has failed now, for Aegir too. What it had begun may be half done.`

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { SkynetError } from '../config/skynet-error.js'
 import { DatabaseConnection, DatabaseError } from '../hostmaster/connection.js'
 import { meetCluster } from '../hostmaster/galera.js'
-import { LeaderLock } from '../hostmaster/leader-lock.js'
+import { LEADER_WAIT_TIMEOUT, LeaderLock } from '../hostmaster/leader-lock.js'
 import { assembleDaemon, type DaemonServices } from './assemble-daemon.js'
 import { ConfigurationChanged } from './configuration-changed.js'
 import { answerRequest } from './control-answers.js'
@@ -23,9 +23,6 @@ import { statusOf } from './status-of.js'
 import type { Role, Status } from './status.js'
 import { unusableDatabase } from './unusable-database.js'
 
-/** How long we wait for a lock that may still be that of our own last connection, which the server has yet to let go; seconds. */
-const OWN_LOCK_SECONDS = 2
-
 /**
  * The daemon. Its role is one of
  *
@@ -34,8 +31,8 @@ const OWN_LOCK_SECONDS = 2
  * - leader: we hold the lock and work on the queue;
  * - stopping: on the way out.
  *
- * Losing the database leads from any role back to connecting, losing the lock from leader to standby. Runs are followed
- * in every role; they are started and adopted by the leader alone.
+ * Losing the database leads from any role back to connecting, losing the lock too, and from there to standby or to
+ * leader. Runs are followed in every role; they are started and adopted by the leader alone.
  */
 export class Daemon {
   readonly #options: DaemonOptions
@@ -51,7 +48,8 @@ export class Daemon {
   #lead: Lead | undefined
   #lastError: { at: number; message: string } | null = null
   #isReady = false
-  #hasLed = false
+  /** The connection that last had the lock for us. */
+  #lockedBy: number | undefined
   #hasLeft = false
   /** Sessions in a row that ended before the database had proved to be usable. */
   #failures = 0
@@ -245,7 +243,8 @@ export class Daemon {
 
   /** Tries for the leader lock, and waits for it where that is wanted. @returns whether it is ours. */
   async #contend(connection: DatabaseConnection, lock: LeaderLock): Promise<boolean> {
-    if (await lock.acquire(this.#hasLed ? OWN_LOCK_SECONDS : 0)) return true
+    if (await this.#acquire(lock)) return true
+    if (this.#isLeaving()) return false
     if (!this.#options.standby || (this.#options.once && !this.#isReady)) {
       throw new SkynetError('ALREADY_RUNNING', 'Another daemon leads this hostmaster.', {
         remedy: 'See it with: skynet status   (without --no-standby this one would wait to take over)',
@@ -269,10 +268,20 @@ export class Daemon {
     })
   }
 
+  /** Waits for nobody but ourselves: the server may have yet to let our own last connection go, and the lock with it. */
+  async #acquire(lock: LeaderLock): Promise<boolean> {
+    for (let second = 0; second <= LEADER_WAIT_TIMEOUT && !this.#isLeaving(); second += 1) {
+      if (await lock.acquire(Math.min(second, 1))) return true
+      const holder = await lock.holder()
+      if (holder !== null && holder !== this.#lockedBy) return false
+    }
+    return false
+  }
+
   async #leads(connection: DatabaseConnection, lock: LeaderLock): Promise<void> {
     const { waker, configuration, heartbeat, observation, standbys, pruner, restCollection } = this.#services
     this.#role = 'leader'
-    this.#hasLed = true
+    this.#lockedBy = lock.connectionId
     standbys.stop()
     await this.#listen(true)
     this.#lead = new Lead(connection, lock, {

@@ -38,7 +38,11 @@ export class LastFailures {
   }
 
   list(): readonly Failure[] {
-    if (!this.#hasRecalled) this.#recall()
+    try {
+      if (!this.#hasRecalled) this.#recall()
+    } catch {
+      // Too many open files, or a folder that cannot be read now: the next look finds them.
+    }
     return this.#failures
   }
 

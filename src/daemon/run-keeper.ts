@@ -18,6 +18,7 @@ import type { ChildSurroundings, DrushCommand, RunShell } from '../runner/run-sh
 import { ShellPool } from '../runner/shell-pool.js'
 import { recordOf, type ActiveRun } from './active-run.js'
 import type { Clock } from './clock.js'
+import { LostRuns } from './lost-runs.js'
 
 export interface RunSettings {
   drush: DrushCommand
@@ -46,19 +47,20 @@ export interface RunKeeperOptions {
 export class RunKeeper {
   readonly #options: RunKeeperOptions
   readonly #active = new Map<string, ActiveRun>()
-  /** Runs whose session is followed; awaited by nobody else, so their failures end here. */
   #foreignMachine: RunRecord[] = []
   #unreadable: UnreadableRecord[] = []
   readonly #pool: ShellPool
   /** Of runs that this daemon has started itself, until they are settled. */
   readonly #shells = new Map<string, RunShell>()
   #isSettling = false
-  /** Runs that another daemon has taken since we adopted, and who has cancelled them here: its record need not say so. */
-  readonly #lost = new Map<string, Cancellation | undefined>()
+  readonly #lost: LostRuns
+  /** Adopted, and yet to be told of: an adoption that fails half-way is gone on with later. */
+  readonly #adopted: RunRecord[] = []
 
   constructor(options: RunKeeperOptions) {
     this.#options = options
     const { store, surroundings, processes } = options
+    this.#lost = new LostRuns((run) => store.isOpen(run))
     this.#pool = new ShellPool(store.runsDirectory, surroundings, processes)
   }
 
@@ -71,12 +73,9 @@ export class RunKeeper {
     return { foreign: this.#foreignMachine, unreadable: this.#unreadable }
   }
 
-  /**
-   * Whether another daemon has taken a run of ours since we adopted. Where it does not lead, for it was frozen while it wrote
-   * that record, nobody follows that run any more.
-   */
+  /** Whether another daemon has taken a run of ours since we adopted: it is to be adopted once more (`LostRuns`). */
   get hasLostRuns(): boolean {
-    return this.#lost.size > 0
+    return !this.#lost.isEmpty
   }
 
   find(predicate: (record: RunRecord) => boolean): ActiveRun | undefined {
@@ -177,8 +176,12 @@ export class RunKeeper {
    * @returns those that were not ours already.
    */
   adopt(): RunRecord[] {
-    const { store, processes, self } = this.#options
-    const adopted: RunRecord[] = []
+    this.#lost.adopt((cancellationOf) => this.#adoptAll(cancellationOf))
+    return this.#adopted.splice(0)
+  }
+
+  #adoptAll(cancellationOf: (run: string) => Cancellation | undefined): void {
+    const { store, processes, clock, self } = this.#options
     this.#foreignMachine = []
     this.#unreadable = []
     // Another daemon may have led in between.
@@ -190,15 +193,16 @@ export class RunKeeper {
       } else if (record.state === 'settled') store.finishMove(record.run)
       else if (!this.#active.has(record.run) || !isSameProcess(record.owner, self)) {
         this.forget(record)
-        const cancellation = record.cancellation ?? this.#lost.get(record.run)
+        const asked = cancellationOf(record.run)
+        // Its TERM, which was refused then or is long past, is sent with the first look: the grace begins now.
+        const anew = asked?.term_at == null ? asked : { ...asked, term_at: clock.now() }
+        const cancellation = record.cancellation ?? anew
         const ours = { ...record, owner: self, ...(cancellation && { cancellation }) }
         if (!store.takeOver(ours)) continue
         this.#resume(ours, adoptionOf(record, store, processes))
-        adopted.push(ours)
+        this.#adopted.push(ours)
       }
     }
-    this.#lost.clear()
-    return adopted
   }
 
   /**
@@ -285,8 +289,7 @@ export class RunKeeper {
   /** Another daemon has taken it. */
   lose(record: RunRecord): void {
     this.forget(record)
-    // One that is settled is nobody's any more.
-    if (this.#options.store.isOpen(record.run)) this.#lost.set(record.run, record.cancellation)
+    this.#lost.note(record.run, record.cancellation)
   }
 
   /** Another daemon has it, or will have. */

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { DATABASE_LIMITS, DatabaseConnection, type DatabaseAddress } from './connection.js'
 
 /** Seconds of silence after which the server itself ends the leader's connection, and with it the lock. */
-const LEADER_WAIT_TIMEOUT = 30
+export const LEADER_WAIT_TIMEOUT = 30
 
 /** Name of the server-wide user lock; such names have at most 64 characters, a database's name may have as many. */
 export function leaderLockName(database: string): string {
@@ -57,6 +57,14 @@ export class LeaderLock {
       seconds * 1000,
     )
     return rows[0]?.got === 1
+  }
+
+  /** The connection that has the lock; null: none. @throws DatabaseError */
+  async holder(): Promise<number | null> {
+    const rows = await this.#connection.rows<{ holder: number | null }>('SELECT IS_USED_LOCK(?) AS holder', [
+      this.#name,
+    ])
+    return rows[0]?.holder ?? null
   }
 
   /** Keeps the connection from the server's `wait_timeout`; to be called every ten seconds. @throws DatabaseError */

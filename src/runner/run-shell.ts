@@ -12,7 +12,7 @@ import { exitOfShellStatus } from './run-exit.js'
  * and waits for the next run; with the daemon's end of it closed, it leaves.
  *
  * Making `started` comes before drush and fails when the file exists (noclobber): a daemon that decided that this run
- * never came to be made it (`RunStore.fence`), and then drush must not be started any more. Whose shell it is can be
+ * never came to be made it (`ShellNotes.fence`), and then drush must not be started any more. Whose shell it is can be
  * told from outside by its output, which it opens before that (`shellOf`).
  * A signal to the whole group reaches the shell too; its empty traps keep it alive to note what became of drush
  * (an ignored signal would be ignored by drush as well; a trapped one is not). A shell that cannot note it leaves with

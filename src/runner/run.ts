@@ -191,7 +191,8 @@ export class Run<R extends RunLife = RunRecord> {
    */
   cancel(cancellation: Cancellation): boolean {
     if (this.record.cancellation) return false
-    this.#update({ cancellation })
+    // Whoever asks learns that it was refused: it is not to be carried out later all the same.
+    this.#update({ cancellation }, { ifRefused: 'forgotten' })
     return !this.#isReleased()
   }
 
@@ -250,13 +251,15 @@ export class Run<R extends RunLife = RunRecord> {
     this.#tree.kill()
   }
 
-  #update(change: Partial<RunLife>): void {
-    this.record = { ...this.record, ...change }
+  #update(change: Partial<RunLife>, { ifRefused = 'kept' }: { ifRefused?: 'kept' | 'forgotten' } = {}): void {
+    const before = this.record
+    this.record = { ...before, ...change }
     this.#isWritten = true
     try {
       this.#surroundings.store.write(this.record)
     } catch (error) {
       if (error instanceof OwnershipLost) {
+        if (ifRefused === 'forgotten') this.record = before
         this.release()
         this.#listener({ kind: 'taken over' })
       }

@@ -11,6 +11,7 @@ import type { DaemonProcess, LogEntry } from '../sandbox/daemon-process.js'
 import { endDaemons } from '../sandbox/end-daemons.js'
 import { PATIENCE_MS, configure, linesOf, readStatus } from '../sandbox/leader.js'
 import { RunRecords } from '../sandbox/run-records.js'
+import { Proxy } from '../sandbox/proxy.js'
 import { Sandbox, type CommandResult } from '../sandbox/sandbox.js'
 import { makeSites } from '../sandbox/sites.js'
 import { waitFor } from '../sandbox/wait-for.js'
@@ -293,28 +294,21 @@ describe('a run that a daemon took back which was frozen as it wrote, and leads 
     assert.equal((await taken.daemon.waitForExit()).code, 0)
   })
 
-  test('is so too by a daemon that does not stand by, whose own last connection still holds the lock', async () => {
+  test('is so too by a daemon that does not stand by, while the server still keeps its own last connection', async () => {
+    const { host, port } = sandbox.database
+    await using proxy = await Proxy.listen({ host, port })
+    configure(sandbox, { database: { ...sandbox.databaseSection(), port: proxy.port } })
     const taken = await takenBack('no standby', ['--no-standby'])
-    await sandbox.hostmaster.transaction(async (connection) => {
-      const name = leaderLockName(sandbox.hostmaster.credentials.db)
-      const held = connection.query('SELECT GET_LOCK(?, 60)', [name])
-      await waitFor(() => isAwaited(connection.threadId, true), { what: 'the wait for the lock' })
-      sandbox.release('no standby')
-      await held
-      await waitFor(() => isAwaited(connection.threadId, false), {
-        what: 'the daemon to wait for the lock',
-        everyMs: 10,
-      })
-      await connection.query('SELECT RELEASE_LOCK(?)', [name])
-    })
+    proxy.keep()
+    sandbox.release('no standby')
+    const states = "SELECT STATE AS state FROM information_schema.PROCESSLIST WHERE STATE = 'User lock'"
+    const isAwaited = async () => (await sandbox.hostmaster.query(states)).length > 0
+    await waitFor(isAwaited, { what: 'the daemon to wait for the lock', timeoutMs: PATIENCE_MS })
+    proxy.letGo()
     await isSettled(taken)
+    await endDaemons(sandbox)
+    configure(sandbox)
   })
-
-  /** Whether somebody waits for a user lock: this connection, or another one. */
-  async function isAwaited(id: number, isThis: boolean): Promise<boolean> {
-    const statement = "SELECT ID AS id FROM information_schema.PROCESSLIST WHERE STATE = 'User lock'"
-    return (await sandbox.hostmaster.query<{ id: number }>(statement)).some((row) => (row.id === id) === isThis)
-  }
 
   test('is ended all the same where it was cancelled before that', async () => {
     const daemon = sandbox.startDaemon()

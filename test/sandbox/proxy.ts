@@ -8,6 +8,9 @@ interface Pair {
   server: Socket
 }
 
+/** What a client of MariaDB says before it closes its connection: COM_QUIT. */
+const QUIT = Buffer.from([1, 0, 0, 0, 1])
+
 /** Stands between a client and a server and breaks what is between them: stalls without closing, cuts, leads elsewhere. */
 export class Proxy {
   readonly #listener: Server
@@ -15,6 +18,8 @@ export class Proxy {
   #target: NetConnectOpts
   #stalled: Direction | undefined
   #refusing = false
+  #isKeeping = false
+  readonly #kept = new Set<Socket>()
   #port = 0
 
   private constructor(target: NetConnectOpts) {
@@ -62,6 +67,18 @@ export class Proxy {
     for (const pair of this.#pairs) destroy(pair)
   }
 
+  /** From now on the server does not learn that a client leaves, as where the net is cut: its end of the connection stays. */
+  keep(): void {
+    this.#isKeeping = true
+  }
+
+  /** Closes what has been kept, and keeps nothing more. */
+  letGo(): void {
+    this.#isKeeping = false
+    for (const server of this.#kept) server.destroy()
+    this.#kept.clear()
+  }
+
   /** Whether new connections are closed at once. */
   refuse(refusing = true): void {
     this.#refusing = refusing
@@ -73,6 +90,7 @@ export class Proxy {
   }
 
   async close(): Promise<void> {
+    this.letGo()
     this.cut()
     await new Promise((resolve) => this.#listener.close(resolve))
   }
@@ -92,15 +110,20 @@ export class Proxy {
       [pair.client, pair.server],
       [pair.server, pair.client],
     ] as const) {
-      from.on('data', (chunk) => {
+      const isKept = () => from === pair.client && this.#isKeeping
+      from.on('data', (chunk: Buffer) => {
+        if (isKept() && chunk.equals(QUIT)) return
         if (!to.write(chunk)) from.pause()
       })
       to.on('drain', () => this.#regulate(pair))
-      from.on('end', () => to.end())
+      from.on('end', () => {
+        if (!isKept()) to.end()
+      })
       from.on('error', () => destroy(pair))
       from.on('close', () => {
-        destroy(pair)
         this.#pairs.delete(pair)
+        if (isKept()) this.#kept.add(pair.server)
+        else destroy(pair)
       })
     }
     this.#regulate(pair)

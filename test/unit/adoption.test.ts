@@ -9,7 +9,7 @@ import { adoptionOf, shellOf } from '../../src/runner/adoption.js'
 import { ProcessTable, type ProcessIdentity } from '../../src/runner/process-table.js'
 import type { RunRecord } from '../../src/runner/run-record.js'
 import { SHELL_NAME } from '../../src/runner/run-shell.js'
-import { RunStore } from '../../src/runner/run-store.js'
+import { RunStore, isReadable } from '../../src/runner/run-store.js'
 import { Run, type RunEvent } from '../../src/runner/run.js'
 import { sessionState } from '../../src/runner/run-session.js'
 
@@ -79,8 +79,8 @@ function record(more: Partial<RunRecord> = {}): RunRecord {
 
 const shellOfRun = (output = store.outputFile(RUN)) => ({ args: ['/bin/sh', '-c', 'text', SHELL_NAME], output })
 
-/** The only run, as a daemon takes it over. */
-function adoptedRun(): ActiveRun | undefined {
+/** The only run, as a daemon takes it over, which may have lost it before. */
+function adoptedRun(lost?: RunRecord): ActiveRun | undefined {
   const keeper = new RunKeeper({
     store,
     processes,
@@ -96,6 +96,7 @@ function adoptedRun(): ActiveRun | undefined {
     ending: () => undefined,
     changed: () => undefined,
   })
+  if (lost) keeper.lose(lost)
   keeper.adopt()
   const [adopted] = keeper.active
   keeper.releaseAll()
@@ -172,6 +173,19 @@ test('a run whose daemon died before it could note the child is as old as its sh
   const adopted = adoptedRun()
   assert.ok(adopted?.phase === 'following')
   assert.deepEqual([adopted.record.child?.pid, adopted.record.started_at], [50, 1_000_000])
+})
+
+test('a run that was lost while it was being cancelled is ended, with all of its grace from then on', () => {
+  // No process of it lives here: the signals would reach whoever has that pid on this machine.
+  const cancellation = { by: 'anna', reason: '', asked_at: 1, grace_ms: 30_000, term_at: 2 }
+  const lost = record({ cancellation })
+  record({ owner: { ...self, pid: 11 }, cancellation: undefined })
+  const adopted = adoptedRun(lost)
+  assert.ok(adopted?.phase === 'following')
+  assert.deepEqual(adopted.record.cancellation, { ...cancellation, term_at: NOW })
+  const onDisk = store.read(RUN)
+  assert.ok(isReadable(onDisk))
+  assert.deepEqual(onDisk.cancellation, adopted.record.cancellation)
 })
 
 test('a child that ends between the look and the adoption leads to an ended run with its exit status', async () => {

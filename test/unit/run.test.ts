@@ -80,4 +80,13 @@ describe('a run of our own', () => {
     assert.deepEqual(events, [])
     assert.equal(timers(), before)
   })
+
+  test('that another daemon has taken refuses to be cancelled, and does not remember it', () => {
+    const run = runOf(new Promise(() => undefined))
+    const owner = { ...run.record.owner, pid: 51 }
+    store.adopt({ ...run.record, owner })
+    assert.equal(run.cancel({ by: 'anna', reason: '', asked_at: 1, grace_ms: 2, term_at: null }), false)
+    assert.deepEqual(events, [{ kind: 'taken over' }])
+    assert.equal(run.record.cancellation, undefined)
+  })
 })

@@ -15,6 +15,7 @@ import {
   type ShellReport,
 } from '../../runner/run-shell.js'
 import type { Clock } from '../clock.js'
+import { LostRuns } from '../lost-runs.js'
 import { endDiskFault, tellDiskFault } from '../disk-fault.js'
 import {
   partsOfRunName,
@@ -66,10 +67,11 @@ export class ScheduledRuns {
   readonly #options: ScheduledRunsOptions
   readonly #active = new Map<string, ActiveScheduledRun>()
   #unreadable: UnreadableRecord[] = []
-  #hasLostRuns = false
+  readonly #lost: LostRuns
 
   constructor(options: ScheduledRunsOptions) {
     this.#options = options
+    this.#lost = new LostRuns((run) => options.store.isOpen(run))
   }
 
   /** Records that are shown and never settled: of another machine, or of a form that we cannot read. */
@@ -79,7 +81,7 @@ export class ScheduledRuns {
 
   /** As `RunKeeper.hasLostRuns`. */
   get hasLostRuns(): boolean {
-    return this.#hasLostRuns
+    return !this.#lost.isEmpty
   }
 
   get active(): ScheduledRun[] {
@@ -158,9 +160,12 @@ export class ScheduledRuns {
 
   /** Takes over every unsettled run of this machine. */
   adopt(): void {
+    this.#lost.adopt(() => this.#adoptAll())
+  }
+
+  #adoptAll(): void {
     const { store, processes, self, logger } = this.#options
     this.#unreadable = []
-    this.#hasLostRuns = false
     // Another daemon may have led in between.
     for (const run of this.#active.keys()) if (this.#isAnswered(run)) this.#forget(run)
     for (const record of store.list()) {
@@ -205,7 +210,7 @@ export class ScheduledRuns {
 
   #lose(run: string): void {
     this.#active.delete(run)
-    this.#hasLostRuns ||= this.#options.store.isOpen(run)
+    this.#lost.note(run)
   }
 
   #follow(record: ScheduledRun & { child: ProcessIdentity }, shell?: StartedShell): void {
