@@ -140,8 +140,9 @@ export class Proxy {
 
 function destroy({ client, server }: Pair): void {
   for (const socket of [client, server]) {
-    // Only TCP knows a reset, and only once connected.
-    if (socket.remoteFamily === undefined) socket.destroy()
+    // Only TCP knows a reset, and only once connected. While its end is being said, libuv refuses one, and Node keeps the
+    // handle: at its exit it would wait for that for ever, and as busily as it can.
+    if (socket.remoteFamily === undefined || socket.writableEnded) socket.destroy()
     else socket.resetAndDestroy()
   }
 }

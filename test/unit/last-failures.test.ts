@@ -7,13 +7,19 @@ import type { RunStore } from '../../src/runner/run-store.js'
 
 let records: Map<string, RunRecord>
 let read: string[]
+/** Whether there are no descriptors to open anything with. */
+let isShort: boolean
 let failures: LastFailures
 
 beforeEach(() => {
   records = new Map()
   read = []
+  isShort = false
   failures = new LastFailures({
-    historyNames: () => [...records.keys()],
+    historyNames: () => {
+      if (isShort) throw Object.assign(new Error('too many open files'), { code: 'EMFILE' })
+      return [...records.keys()]
+    },
     readHistory: (run: string) => {
       read.push(run)
       return records.get(run) ?? { run, reason: 'gone' }
@@ -60,6 +66,15 @@ describe('the last failures', () => {
     })
   })
 
+  test('are looked for again where the records could not be read', () => {
+    record(1, 'error', 1000)
+    failures.recallAnew()
+    isShort = true
+    assert.deepEqual(nids(), [])
+    isShort = false
+    assert.deepEqual(nids(), [1])
+  })
+
   test('are not what ended otherwise, but are what was given up', () => {
     const others: RunOutcome[] = ['success', 'warning', 'outage', 'not started', 'taken elsewhere', 'vanished']
     for (const [index, outcome] of others.entries()) failures.note(record(index, outcome, index), false)
@@ -77,6 +92,7 @@ describe('the last failures', () => {
     assert.deepEqual(nids(), [])
     assert.equal(read.length, 200)
     read = []
+    isShort = false
     for (let nid = 1001; nid <= 1010; nid += 1) record(nid, 'error', nid)
     failures.recallAnew()
     assert.deepEqual(nids(), [1010, 1009, 1008, 1007, 1006])
