@@ -33,10 +33,10 @@ const INTERVAL = 200
 /** A run whose child is just being made can be cancelled when it is there, in milliseconds. */
 const STARTING = 10_000
 
-/** A daemon that has lost a run to another one for a moment, and follows it no more, adopts it within this, in milliseconds. */
+/** So long a daemon that leads may not follow a run, in milliseconds: it has lost it to another one, or begins to lead. */
 const ADOPTING = 5_000
 
-/** How its task stands in Aegir while a run is not settled. */
+/** How its task may stand in Aegir while a run is not settled. */
 const UNSETTLED = new Set(['queued', 'processing'])
 
 /** After the grace a run is killed; that all of it is gone, and settled, takes some moments more. In milliseconds. */
@@ -126,8 +126,9 @@ async function waitForEnd(config: Config, nid: number, answer: BeingEnded): Prom
   const { run, grace_ms } = answer
   const name = nameOf(answer, nid)
   const line = new LiveLine()
-  const began = performance.now()
-  /** Since when the daemon has not followed it. */
+  /** When the daemon was asked, or has adopted it since: then its grace begins anew. */
+  let began = performance.now()
+  /** Since when a daemon leads and does not follow it. */
   let goneAt: number | undefined
   try {
     for (;;) {
@@ -138,14 +139,16 @@ async function waitForEnd(config: Config, nid: number, answer: BeingEnded): Prom
         })
       }
       const found = status.running.find((each) => each.run === run)
-      if (status.role === 'leader' && found?.cancelled_by === null) {
+      const leads = status.role === 'leader' || status.role === 'disabled'
+      if (leads && found?.cancelled_by === null) {
         throw new SkynetError('FAILED', `${name} was taken over by another daemon, which does not know of this.`, {
           remedy: `Cancel it once more: skynet cancel ${nid}`,
         })
       }
-      goneAt = found ? undefined : (goneAt ?? performance.now())
-      if (status.role === 'leader' && goneAt !== undefined) {
-        const nothing = `${name} was ended, but how it stands now is not known`
+      if (found && goneAt !== undefined) began = performance.now()
+      goneAt = found || !leads ? undefined : (goneAt ?? performance.now())
+      if (goneAt !== undefined) {
+        const nothing = `${name} was being ended, but how it stands now is not known`
         const task = await withOpenDatabase(config, nothing, (connection) => readTask(connection, nid))
         const stands = nameOfStatus(task?.status)
         if (!UNSETTLED.has(stands) || performance.now() - goneAt > ADOPTING) return resultOf(answer, nid, stands)

@@ -268,11 +268,13 @@ export class Daemon {
     })
   }
 
-  /** Waits for nobody but ourselves: the server may have yet to let our own last connection go, and the lock with it. */
+  /** Waits for nobody but ourselves: the server may still hold our own last connection, and with it the lock. */
   async #acquire(lock: LeaderLock): Promise<boolean> {
     for (let second = 0; second <= LEADER_WAIT_TIMEOUT && !this.#isLeaving(); second += 1) {
-      if (await lock.acquire(Math.min(second, 1))) return true
+      if (await lock.acquire(Math.min(second, 1))) return !this.#departure.isAtOnce
       const holder = await lock.holder()
+      // The database answers: that is all that can be asked of a daemon that waits.
+      this.#services.selfCheck.polled()
       if (holder !== null && holder !== this.#lockedBy) return false
     }
     return false

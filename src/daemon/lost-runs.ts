@@ -15,8 +15,8 @@ export class LostRuns {
   }
 
   get isEmpty(): boolean {
-    for (const run of this.#cancellations.keys()) if (this.#isOpen(run)) return false
-    return true
+    for (const run of this.#cancellations.keys()) if (!this.#isOpen(run)) this.#cancellations.delete(run)
+    return this.#cancellations.size === 0
   }
 
   note(run: string, cancellation?: Cancellation): void {

@@ -78,12 +78,11 @@ export class QueueLeader {
     durations.reconnected()
     // We may have been frozen since the lock was granted; whoever has it by now may be at work on what we would adopt.
     await this.#lock.ping()
-    const adopted = keeper.adopt()
-    this.#parts.schedule.takeOver()
-    failures.recallAnew()
-    for (const { nid, vid, run, object, type, state } of adopted) {
+    for (const { nid, vid, run, object, type, state } of keeper.adopt()) {
       logger.info({ nid, vid, run, object, type, state }, 'run adopted')
     }
+    this.#parts.schedule.takeOver()
+    failures.recallAnew()
     for (const claim of await readClaims(this.#connection)) {
       const run = ownRun(this.#parts.origin, claim.value)
       if (run === undefined || keeper.find((record) => record.run === run)) continue

@@ -54,7 +54,7 @@ export class RunKeeper {
   readonly #shells = new Map<string, RunShell>()
   #isSettling = false
   readonly #lost: LostRuns
-  /** Adopted, and yet to be told of: an adoption that fails half-way is gone on with later. */
+  /** Adopted, and yet to be told of: one that fails half-way is continued later. */
   readonly #adopted: RunRecord[] = []
 
   constructor(options: RunKeeperOptions) {
@@ -173,7 +173,7 @@ export class RunKeeper {
 
   /**
    * Takes over every unsettled run of this machine in the state directory, oldest first.
-   * @returns those that were not ours already.
+   * @returns those that were not ours already, with those of an adoption that failed half-way.
    */
   adopt(): RunRecord[] {
     this.#lost.adopt((cancellationOf) => this.#adoptAll(cancellationOf))
@@ -192,14 +192,18 @@ export class RunKeeper {
         if (record.state !== 'settled') this.#foreignMachine.push(record)
       } else if (record.state === 'settled') store.finishMove(record.run)
       else if (!this.#active.has(record.run) || !isSameProcess(record.owner, self)) {
-        this.forget(record)
-        const asked = cancellationOf(record.run)
-        // Its TERM, which was refused then or is long past, is sent with the first look: the grace begins now.
+        const followed = this.#active.get(record.run)
+        const asked = cancellationOf(record.run) ?? (followed && recordOf(followed).cancellation)
+        // Its TERM is sent with the first look, whether or not it was sent before: the grace begins now.
         const anew = asked?.term_at == null ? asked : { ...asked, term_at: clock.now() }
         const cancellation = record.cancellation ?? anew
         const ours = { ...record, owner: self, ...(cancellation && { cancellation }) }
-        if (!store.takeOver(ours)) continue
-        this.#resume(ours, adoptionOf(record, store, processes))
+        // What we follow already we go on to follow where one of these fails.
+        const isThere = store.takeOver(ours)
+        const adoption = isThere ? adoptionOf(record, store, processes) : undefined
+        this.forget(record)
+        if (!adoption) continue
+        this.#resume(ours, adoption)
         this.#adopted.push(ours)
       }
     }

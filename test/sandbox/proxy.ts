@@ -118,6 +118,7 @@ export class Proxy {
       to.on('drain', () => this.#regulate(pair))
       from.on('end', () => {
         if (!isKept()) to.end()
+        else from.end()
       })
       from.on('error', () => destroy(pair))
       from.on('close', () => {

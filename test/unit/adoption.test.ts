@@ -79,9 +79,8 @@ function record(more: Partial<RunRecord> = {}): RunRecord {
 
 const shellOfRun = (output = store.outputFile(RUN)) => ({ args: ['/bin/sh', '-c', 'text', SHELL_NAME], output })
 
-/** The only run, as a daemon takes it over, which may have lost it before. */
-function adoptedRun(lost?: RunRecord): ActiveRun | undefined {
-  const keeper = new RunKeeper({
+function newKeeper(): RunKeeper {
+  return new RunKeeper({
     store,
     processes,
     clock: { now: () => NOW, monotonic: () => 0, pause: () => Promise.resolve() },
@@ -96,6 +95,11 @@ function adoptedRun(lost?: RunRecord): ActiveRun | undefined {
     ending: () => undefined,
     changed: () => undefined,
   })
+}
+
+/** The only run, as a daemon takes it over, which may have lost it before. */
+function adoptedRun(lost?: RunRecord): ActiveRun | undefined {
+  const keeper = newKeeper()
   if (lost) keeper.lose(lost)
   keeper.adopt()
   const [adopted] = keeper.active
@@ -186,6 +190,44 @@ test('a run that was lost while it was being cancelled is ended, with all of its
   const onDisk = store.read(RUN)
   assert.ok(isReadable(onDisk))
   assert.deepEqual(onDisk.cancellation, adopted.record.cancellation)
+})
+
+test('a run that is followed and cancelled stays so when it is taken back from a daemon whose record does not say so', () => {
+  record()
+  const keeper = newKeeper()
+  keeper.adopt()
+  const [followed] = keeper.active
+  const cancellation = { by: 'anna', reason: '', asked_at: 1, grace_ms: 30_000, term_at: null }
+  assert.ok(followed?.phase === 'following' && followed.run.cancel(cancellation))
+  record({ owner: { ...self, pid: 11 } })
+  assert.deepEqual(
+    keeper.adopt().map((adopted) => adopted.cancellation),
+    [cancellation],
+  )
+  keeper.releaseAll()
+})
+
+test('an adoption that fails half-way is continued; what it had adopted is told of, what it could not is followed still', () => {
+  const other = '20261120T120000000Z-8-80'
+  const theirs = { ...self, pid: 11 }
+  record({ run: other, nid: 8, vid: 80, child: child({ pid: 51 }) })
+  const keeper = newKeeper()
+  assert.equal(keeper.adopt().length, 1)
+  record({ owner: theirs })
+  record({ run: other, nid: 8, vid: 80, child: child({ pid: 51 }), owner: theirs })
+  const takeOver = store.takeOver.bind(store)
+  store.takeOver = (taken) => {
+    if (taken.run === other) throw Object.assign(new Error('too many open files'), { code: 'EMFILE' })
+    return takeOver(taken)
+  }
+  assert.throws(() => keeper.adopt(), { code: 'EMFILE' })
+  assert.equal(keeper.active.length, 2)
+  store.takeOver = takeOver
+  assert.deepEqual(
+    keeper.adopt().map(({ run }) => run),
+    [RUN, other],
+  )
+  keeper.releaseAll()
 })
 
 test('a child that ends between the look and the adoption leads to an ended run with its exit status', async () => {

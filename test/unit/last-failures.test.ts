@@ -92,7 +92,6 @@ describe('the last failures', () => {
     assert.deepEqual(nids(), [])
     assert.equal(read.length, 200)
     read = []
-    isShort = false
     for (let nid = 1001; nid <= 1010; nid += 1) record(nid, 'error', nid)
     failures.recallAnew()
     assert.deepEqual(nids(), [1010, 1009, 1008, 1007, 1006])

@@ -16,13 +16,16 @@ beforeEach(() => {
 
 test('a lost run is to be adopted until it has been, or until it is settled', () => {
   assert.equal(lost.isEmpty, false)
-  open.delete('a')
-  assert.equal(lost.isEmpty, true)
-  open.add('a')
   lost.adopt((cancellationOf) =>
     assert.deepEqual([cancellationOf('a'), cancellationOf('b')], [CANCELLATION, undefined]),
   )
   assert.equal(lost.isEmpty, true)
+  lost.note('b')
+  assert.equal(lost.isEmpty, false)
+  open.delete('b')
+  assert.equal(lost.isEmpty, true)
+  open.add('b')
+  assert.equal(lost.isEmpty, true, 'another run of that name is not the lost one')
 })
 
 test('a run that was settled when it was lost is nobody’s', () => {

@@ -174,10 +174,12 @@ export class ScheduledRuns {
         this.#unreadable.push({ run: record.run, reason: 'it belongs to another machine' })
       } else if (record.state === 'settled') store.finishMove(record.run)
       else if (!this.#active.has(record.run) || !isSameProcess(record.owner, self)) {
-        this.#forget(record.run)
         const ours = { ...record, owner: self }
-        if (!store.takeOver(ours)) continue
-        const adoption = adoptionOf(record, store, processes)
+        // What we follow already we go on to follow where one of these fails.
+        const isThere = store.takeOver(ours)
+        const adoption = isThere ? adoptionOf(record, store, processes) : undefined
+        this.#forget(record.run)
+        if (!adoption) continue
         // Nothing of it was ever done: its time is still to be answered.
         if (adoption.kind === 'never appeared') store.remove(record.run)
         else {
