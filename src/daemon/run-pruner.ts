@@ -14,10 +14,11 @@ export interface RunPrunerOptions {
   limits: () => { keep: number; keep_bytes: number }
 }
 
-/** Removes old records of settled runs, now and then. */
+/** Removes old records of settled runs, now and then. What cannot be removed stays until the next time. */
 export class RunPruner {
   readonly #options: RunPrunerOptions
   #prunedAt = Number.NEGATIVE_INFINITY
+  #isFailing = false
 
   constructor(options: RunPrunerOptions) {
     this.#options = options
@@ -28,7 +29,14 @@ export class RunPruner {
     if (clock.monotonic() - this.#prunedAt < INTERVAL) return
     this.#prunedAt = clock.monotonic()
     const { keep, keep_bytes } = limits()
-    const pruned = pruneRuns(store, { keep, keepBytes: keep_bytes }, clock.now())
-    if (pruned > 0) logger.debug({ runs: pruned }, 'old records removed')
+    try {
+      const pruned = pruneRuns(store, { keep, keepBytes: keep_bytes }, clock.now())
+      this.#isFailing = false
+      if (pruned > 0) logger.debug({ runs: pruned }, 'old records removed')
+    } catch (error) {
+      // Too many open files, or a folder that is not to be read: that is no reason to stop working on the queue.
+      if (!this.#isFailing) logger.warn({ err: error }, 'old records cannot be removed; that is tried again later')
+      this.#isFailing = true
+    }
   }
 }

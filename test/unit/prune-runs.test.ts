@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, test } from 'node:test'
 import { pruneRuns } from '../../src/daemon/prune-runs.js'
+import { RunPruner } from '../../src/daemon/run-pruner.js'
 import { runName, type RunRecord } from '../../src/runner/run-record.js'
 import { RunStore } from '../../src/runner/run-store.js'
 
@@ -114,4 +115,30 @@ test('an empty or missing history is no fault', () => {
   assert.equal(pruneRuns(store, LIMITS, NOW), 0)
   rmSync(join(dir, 'history'), { recursive: true })
   assert.equal(pruneRuns(store, LIMITS, NOW), 0)
+})
+
+test('records that cannot be removed are kept, which is said once, and removed at a later look', () => {
+  const old = run({ age: 15 * DAY })
+  const [warnings, looks] = [[] as string[], store.historyNames.bind(store)]
+  let [isShort, minutes] = [true, 0]
+  store.historyNames = () => {
+    if (isShort) throw Object.assign(new Error('too many open files'), { code: 'EMFILE' })
+    return looks()
+  }
+  const pruner = new RunPruner({
+    store,
+    clock: { now: () => NOW, monotonic: () => minutes * 60_000, pause: () => Promise.resolve() },
+    logger: { warn: (_fields: unknown, message: string) => warnings.push(message), debug: () => undefined } as never,
+    limits: () => ({ keep: LIMITS.keep, keep_bytes: LIMITS.keepBytes }),
+  })
+  for (const at of [0, 10, 20]) {
+    minutes = at
+    pruner.pruneWhenDue()
+  }
+  assert.deepEqual(warnings, ['old records cannot be removed; that is tried again later'])
+  assert.deepEqual(looks(), [old])
+  isShort = false
+  minutes = 30
+  pruner.pruneWhenDue()
+  assert.deepEqual(looks(), [])
 })
