@@ -1,24 +1,18 @@
 import type { TaskRow } from '../hostmaster/task-queries.js'
 import type { Logger } from '../observe/logger.js'
 import { printable } from '../observe/printable.js'
-import { adoptionOf, shellOf } from '../runner/adoption.js'
+import { adoptionOf } from '../runner/adoption.js'
 import { isSameProcess, type ProcessIdentity, type ProcessTable } from '../runner/process-table.js'
+import { rebuiltRun, resumedRun, type ResumedRun } from '../runner/resumed-run.js'
 import { Run, type RunEvent, type StartedShell } from '../runner/run.js'
-import {
-  plannedRecord,
-  runName,
-  taskOfRunName,
-  type Cancellation,
-  type RunExit,
-  type RunOutcome,
-  type RunRecord,
-} from '../runner/run-record.js'
+import { plannedRecord, runName, type Cancellation, type RunOutcome, type RunRecord } from '../runner/run-record.js'
 import { OwnershipLost, isReadable, type RunStore, type UnreadableRecord } from '../runner/run-store.js'
-import type { ChildSurroundings, DrushCommand, RunShell } from '../runner/run-shell.js'
+import type { ChildSurroundings, DrushCommand } from '../runner/run-shell.js'
 import { ShellPool } from '../runner/shell-pool.js'
 import { recordOf, type ActiveRun } from './active-run.js'
 import type { Clock } from './clock.js'
 import { LostRuns } from './lost-runs.js'
+import { RunShells } from './run-shells.js'
 
 export interface RunSettings {
   drush: DrushCommand
@@ -49,9 +43,7 @@ export class RunKeeper {
   readonly #active = new Map<string, ActiveRun>()
   #foreignMachine: RunRecord[] = []
   #unreadable: UnreadableRecord[] = []
-  readonly #pool: ShellPool
-  /** Of runs that this daemon has started itself, until they are settled. */
-  readonly #shells = new Map<string, RunShell>()
+  readonly #shells: RunShells
   #isSettling = false
   readonly #lost: LostRuns
   /** Adopted, and yet to be told of: one that fails half-way is continued later. */
@@ -61,7 +53,7 @@ export class RunKeeper {
     this.#options = options
     const { store, surroundings, processes } = options
     this.#lost = new LostRuns((run) => store.isOpen(run))
-    this.#pool = new ShellPool(store.runsDirectory, surroundings, processes)
+    this.#shells = new RunShells(new ShellPool(store.runsDirectory, surroundings, processes))
   }
 
   get active(): ActiveRun[] {
@@ -96,7 +88,7 @@ export class RunKeeper {
   prepare(): void {
     const { store, settings } = this.#options
     store.prepare()
-    this.#pool.prepare(settings().drush)
+    this.#shells.prepare(settings().drush)
   }
 
   /**
@@ -105,9 +97,11 @@ export class RunKeeper {
    */
   plan(task: TaskRow, footprint: NonNullable<RunRecord['footprint']>): RunRecord {
     const { store, clock, self, settings } = this.#options
-    const shell = this.#pool.take(settings().drush)
+    const planned_at = clock.now()
+    const run = runName(task, planned_at)
+    const shell = this.#shells.take(run, settings().drush)
     const record = plannedRecord({
-      run: runName(task, clock.now()),
+      run,
       nid: task.nid,
       vid: task.vid,
       type: printable(task.type),
@@ -116,15 +110,14 @@ export class RunKeeper {
       footprint,
       owner: self,
       child: shell.identity,
-      planned_at: clock.now(),
+      planned_at,
     })
     try {
       store.create(record)
     } catch (error) {
-      this.#pool.giveBack(shell)
+      this.#shells.release(run)
       throw error
     }
-    this.#shells.set(record.run, shell)
     this.#active.set(record.run, { phase: 'starting', record })
     return record
   }
@@ -135,7 +128,7 @@ export class RunKeeper {
     try {
       this.#options.store.remove(record.run)
     } finally {
-      this.#releaseShell(record.run)
+      this.#shells.release(record.run)
     }
   }
 
@@ -144,7 +137,7 @@ export class RunKeeper {
    * claim is removed when the run is settled.
    */
   giveUp(record: RunRecord): void {
-    this.#dismissShell(record.run)
+    this.#shells.dismiss(record.run)
     try {
       this.#options.store.notes.fence(record.run)
     } catch {
@@ -159,7 +152,7 @@ export class RunKeeper {
    */
   start(record: RunRecord): void {
     const { store, clock, ending } = this.#options
-    const shell = this.#shells.get(record.run)
+    const shell = this.#shells.of(record.run)
     // We may have been frozen since the claim was granted. (Should the other one come now, the shell's fence decides.)
     if (!shell || !store.isAsWritten(record)) {
       this.giveUp(record)
@@ -168,7 +161,7 @@ export class RunKeeper {
     const reported = shell.begin(record.run, ['hosting-task', String(record.nid)])
     void reported.then(ending)
     const running = { ...record, state: 'running' as const, child: shell.identity, started_at: clock.now() }
-    this.#follow(running, { reported, since: shell.since, dismiss: () => this.#dismissShell(record.run) })
+    this.#follow(running, { reported, since: shell.since, dismiss: () => this.#shells.dismiss(record.run) })
   }
 
   /**
@@ -203,39 +196,19 @@ export class RunKeeper {
         const adoption = isThere ? adoptionOf(record, store, processes) : undefined
         this.forget(record)
         if (!adoption) continue
-        this.#resume(ours, adoption)
+        this.#resume(resumedRun(ours, adoption, store, clock.now()))
         this.#adopted.push(ours)
       }
     }
   }
 
-  /**
-   * Rebuilds a run of which only the claim in the database is left, its record lost with a power cut or an emptied
-   * state directory.
-   */
+  /** Rebuilds a run of which only the claim in the database is left (`rebuiltRun`). @returns its record. */
   recover(run: string): RunRecord | undefined {
-    const task = taskOfRunName(run)
-    if (!task || this.#active.has(run)) return undefined
-    const { store, processes, self } = this.#options
-    if (isReadable(store.read(run)) || isReadable(store.readHistory(run))) return undefined
-    const child = shellOf(run, store, processes) ?? null
-    const { nid, vid, plannedAt } = task
-    const unknown = { type: '', rid: 0, object: '', footprint: null }
-    const record: RunRecord = {
-      ...plannedRecord({ run, nid, vid, ...unknown, owner: self, child, planned_at: plannedAt }),
-      state: child ? 'running' : 'ended',
-      started_at: plannedAt,
-      ended_at: child ? null : this.#options.clock.now(),
-    }
-    store.adopt(record)
-    if (child) this.#resume(record, { kind: 'follow', child })
-    else {
-      // A shell of this run that still comes must not start drush any more; one that was quicker than we is followed.
-      const adoption = adoptionOf({ ...record, state: 'starting' }, store, processes)
-      if (adoption.kind === 'follow') this.#resume({ ...record, state: 'running', ended_at: null }, adoption)
-      else this.#resume(record, { kind: 'ended' })
-    }
-    return record
+    if (this.#active.has(run)) return undefined
+    const { store, processes, self, clock } = this.#options
+    const resumed = rebuiltRun(run, { store, processes, self, now: clock.now() })
+    if (resumed) this.#resume(resumed)
+    return resumed?.record
   }
 
   /** drush is being asked whether it works at all; the run keeps its slot until the answer is there. */
@@ -255,9 +228,8 @@ export class RunKeeper {
    */
   set settling(isSettling: boolean) {
     this.#isSettling = isSettling
+    this.#shells.isReused = isSettling
     if (isSettling) return
-    // Who does not lead starts nothing.
-    this.#pool.dismiss()
     for (const active of this.#active.values())
       if (active.phase === 'ended' && active.appeared) this.#noteEnd(active.record)
   }
@@ -286,7 +258,7 @@ export class RunKeeper {
       store.settle(settled)
     }
     this.#active.delete(record.run)
-    this.#releaseShell(record.run)
+    this.#shells.release(record.run)
     return settled
   }
 
@@ -301,51 +273,20 @@ export class RunKeeper {
     const active = this.#active.get(record.run)
     if (active?.phase === 'following') active.run.release()
     this.#active.delete(record.run)
-    this.#dismissShell(record.run)
-  }
-
-  #dismissShell(run: string): void {
-    this.#shells.get(run)?.dismiss()
-    this.#shells.delete(run)
-  }
-
-  #releaseShell(run: string): void {
-    const shell = this.#shells.get(run)
-    // Who does not lead starts nothing; and to a leader that took this run over, a shell that waits looks like its child.
-    if (this.#isSettling && shell) this.#pool.giveBack(shell)
-    else shell?.dismiss()
-    this.#shells.delete(run)
+    this.#shells.dismiss(record.run)
   }
 
   /** Lets go of every run; the children go on. Idempotent. */
   releaseAll(): void {
-    this.#pool.dismiss()
+    this.#shells.dismissIdle()
     for (const active of this.active) this.forget(recordOf(active))
   }
 
-  #resume(record: RunRecord, adoption: ReturnType<typeof adoptionOf>): void {
-    switch (adoption.kind) {
-      case 'follow': {
-        const { child } = adoption
-        if (record.state !== 'starting') this.#follow({ ...record, child })
-        else {
-          // Its daemon died before it noted the child: when that began is what the run's shell says.
-          const started_at = this.#options.store.notes.readStarted(record.run)?.at ?? record.planned_at
-          this.#follow({ ...record, state: 'running', child, started_at })
-        }
-        break
-      }
-      case 'never appeared':
-        this.#active.set(record.run, { phase: 'ended', record, appeared: false, makesRoom: false })
-        break
-      case 'ended': {
-        const { store, clock } = this.#options
-        const exit: RunExit = store.notes.readExit(record.run) ?? record.exit ?? { kind: 'unknown' }
-        const started_at = record.started_at ?? store.notes.readStarted(record.run)?.at ?? record.planned_at
-        const ended_at = record.ended_at ?? store.notes.exitNotedAt(record.run) ?? clock.now()
-        const ended: RunRecord = { ...record, state: 'ended', exit, started_at, ended_at }
-        this.#active.set(record.run, { phase: 'ended', record: ended, appeared: true, makesRoom: false })
-      }
+  #resume(resumed: ResumedRun): void {
+    if (resumed.kind === 'follow') this.#follow(resumed.record)
+    else {
+      const { record, appeared } = resumed
+      this.#active.set(record.run, { phase: 'ended', record, appeared, makesRoom: false })
     }
   }
 
@@ -360,7 +301,7 @@ export class RunKeeper {
     run.follow().catch((error: unknown) => {
       // Following reads /proc and small files; should that ever fail, the run must not hold its slot unseen.
       logger.error({ err: error, run: record.run }, 'run can no longer be followed; it is settled from its evidence')
-      this.#dismissShell(record.run)
+      this.#shells.dismiss(record.run)
       this.#active.set(record.run, { phase: 'ended', record: run.record, appeared: true, makesRoom: false })
       changed()
     })
@@ -371,7 +312,7 @@ export class RunKeeper {
     const { nid, run: name } = run.record
     switch (event.kind) {
       case 'orphaned':
-        this.#dismissShell(name)
+        this.#shells.dismiss(name)
         logger.warn(
           { nid, run: name, pids: event.pids },
           'drush is gone but its backend goes on; its object stays taken',
@@ -407,7 +348,7 @@ export class RunKeeper {
     const makesRoom = isNoted && record.exit?.kind === 'code' && record.exit.code === 0
     this.#active.set(record.run, { phase: 'ended', record, appeared: true, makesRoom })
     // What the run has left in its session, the next one there would have to answer for.
-    if (!leavesNothing || record.exit?.kind !== 'code') this.#dismissShell(record.run)
+    if (!leavesNothing || record.exit?.kind !== 'code') this.#shells.dismiss(record.run)
   }
 
   /** The run resists its settling: until that has been done its slot is taken after all. */
