@@ -59,7 +59,7 @@ const POLL = `
   SELECT 'server', NULL, NULL,
     CAST(CONCAT_WS('/', @@server_id, @@hostname, @@port, @@datadir, DATABASE()) AS BINARY)
   UNION ALL
-  SELECT 'rows', CAST(COUNT(*) AS BINARY), CAST(SUM(IF(t.task_status = 0, t.vid, 0)) AS DOUBLE), NULL
+  SELECT 'rows', CAST(COUNT(*) AS BINARY), CAST(SUM(IF(t.task_status = 0, t.vid, 0e0)) AS DOUBLE), NULL
     FROM hosting_task t WHERE t.vid > ? AND t.vid <= ?
   UNION ALL
   SELECT 'overlap', CAST(COUNT(*) AS BINARY), CAST(SUM(t.vid) AS DOUBLE), NULL
