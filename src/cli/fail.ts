@@ -107,7 +107,7 @@ async function refusalOf(
       if (pid !== undefined) {
         return {
           message: `Task ${nid} is being worked on: process ${pid} of Skynet's run ${run} is alive.`,
-          remedy: `Let it end, or end it: kill ${pid}. Then the daemon itself marks the task as failed.`,
+          remedy: `Let it end, or end it: skynet cancel ${nid}. The daemon itself then says what became of the task.`,
         }
       }
       // Without a daemon nobody would settle the run; the next one finds the status that we give the task now.

@@ -7,21 +7,22 @@ import { keepCompiledCode } from './compile-cache.js'
 export async function start(argv: string[]): Promise<number> {
   const { version } = JSON.parse(readFileSync(join(packageFolder(), 'package.json'), 'utf8')) as { version: string }
   const [, , word = '', ...others] = argv
-  forgiveLostReaders(process.stdout)
+  process.stdout.on('error', endWithoutRoom)
   // Supervisors, doctors and scripts ask for it often: that needs neither verbs nor options.
   if (/^(--version|-V)$/.test(word) && others.length === 0) {
     process.stdout.write(`${version}\n`)
     return 0
   }
-  forgiveLostReaders(process.stderr)
+  // Of what cannot be said there nobody can be told.
+  process.stderr.on('error', () => undefined)
   keepCompiledCode()
   const { main } = await import('./program.js')
   return main(argv, version)
 }
 
-/** `skynet status | head -1` is no failure: what nobody reads any more is not said, and that is all. */
-function forgiveLostReaders(stream: NodeJS.WriteStream): void {
-  stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error
-  })
+/** `skynet status | head -1` is no failure: what nobody reads any more is not said, and that is all. A full disk is one. */
+function endWithoutRoom(error: NodeJS.ErrnoException): void {
+  if (error.code === 'EPIPE') return
+  process.stderr.write(`skynet: the answer cannot be written: ${error.message}\n`)
+  process.exit(1)
 }

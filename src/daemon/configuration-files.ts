@@ -50,6 +50,11 @@ export class ConfigurationFiles implements ConfigurationSource {
   }
 }
 
+/** Why a file cannot be looked at is told by whoever loads it. */
 function modifiedSeconds(file: string): number {
-  return Math.floor((statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0) / 1000)
+  try {
+    return Math.floor(statSync(file).mtimeMs / 1000)
+  } catch {
+    return 0
+  }
 }

@@ -146,7 +146,7 @@ test('a task is not failed while a run of ours works on it, nor while only the b
   const start = await sandbox.waitForJournal((entry) => entry.event === 'start' && entry.nid === nid)
   const backend = await sandbox.waitForJournal((entry) => entry.event === 'backend-start' && entry.sid === start.sid)
   await sandbox.waitForStatus(nid, -1, PATIENCE_MS)
-  await assertRefused(nid, /of Skynet's run \S+ is alive/)
+  await assertRefused(nid, new RegExp(`of Skynet's run \\S+ is alive[^]*skynet cancel ${nid}\\.`))
   process.kill(start.pid, 'SIGKILL')
   await waitForStatusOf(sandbox, 'the run to be orphaned', ({ running }) =>
     running.some((run) => run.nid === nid && run.state === 'orphaned'),
