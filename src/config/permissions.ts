@@ -84,7 +84,9 @@ function ownerFaults(path: string, stats: Stats, uid: number): string[] {
   if (stats.uid === uid) return []
   const who = `${named(path, stats)}belongs to user id ${stats.uid}, but Skynet runs as user id ${uid}`
   return uid === 0
-    ? [`${who} (root); run it as the owner: sudo -u '#${stats.uid}' skynet …, or mend: chown 0 ${quoted(path)}`]
+    ? [
+        `${who} (root); run it as the owner: sudo -u '#${stats.uid}' skynet …   (only where the daemon itself runs as root, in a container: chown 0 ${quoted(path)})`,
+      ]
     : [`${who}; mend: sudo chown ${uid} ${quoted(path)}`]
 }
 
