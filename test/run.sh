@@ -4,7 +4,9 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-# Where it is set each Node reads that bundle when it starts, 80 ms of processor here and there, and no test speaks TLS to others.
+# Where it is set each Node reads that bundle when it starts, 80 ms of processor here and there. Of all that the tests start, npm
+# alone speaks TLS to others.
+[ -z "${NODE_EXTRA_CA_CERTS-}" ] || export NPM_EXTRA_CA_CERTS="$NODE_EXTRA_CA_CERTS"
 unset NODE_EXTRA_CA_CERTS
 
 # Below node_modules, so that the packages are found; of its own, so that two runs do not disturb each other.

@@ -181,5 +181,7 @@ process.stdout.write(\`\${slots} \${wrong} \${typeof startNow}\\n\`)
 })
 
 function npm(args: string[], cwd = CHECKOUT): string {
-  return execFileSync('npm', args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
+  const { NPM_EXTRA_CA_CERTS: bundle } = process.env
+  const env = { ...process.env, ...(bundle !== undefined && { NODE_EXTRA_CA_CERTS: bundle }) }
+  return execFileSync('npm', args, { cwd, env, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], timeout: 120_000 })
 }
