@@ -16,6 +16,7 @@ import { tableLines, type Column } from './table.js'
 import { lastOutputLines } from './tail/output-follower.js'
 import { TailPrinter, logLine, type TailLine } from './tail/tail-line.js'
 import { noSuchTask, taskNumber } from './task-number.js'
+import { ProcessTable } from '../runner/process-table.js'
 import { recordsOf, runsOf, type ShownRun } from './task-runs.js'
 import { STATE_STYLES, showTasks, type ShownTask } from './task-state.js'
 import { whyOf } from './why.js'
@@ -77,7 +78,7 @@ async function detailsOf(view: DatabaseView, nid: number, lines: number): Promis
     ...task,
     why: await whyOf(view, nid),
     arguments: Object.fromEntries(args.map(({ name, value }) => [printable(name), shownArgument(name, value)])),
-    runs: runsOf(await readTaskRevisions(connection, nid), records),
+    runs: runsOf(await readTaskRevisions(connection, nid), records, new ProcessTable()),
     log: rows.map((row) => {
       const { log_type, time, text } = logLine(task, row)
       return { log_type, time, text }

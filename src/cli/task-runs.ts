@@ -1,6 +1,8 @@
 import type { TaskRevision } from '../hostmaster/task-details.js'
 import { TASK_STATUS } from '../hostmaster/task.js'
+import type { ProcessTable } from '../runner/process-table.js'
 import { taskOfRunName, type RunRecord } from '../runner/run-record.js'
+import { shownProcess } from '../runner/run-session.js'
 import { isReadable, type RunStore } from '../runner/run-store.js'
 import { statusWord } from './task-state.js'
 
@@ -18,7 +20,7 @@ export interface ShownRun {
   outcome: string
   exit_code: number | null
   signal: string | null
-  /** Of its main process, while it runs. */
+  /** Of drush, while it runs. */
   pid: number | null
 }
 
@@ -41,12 +43,16 @@ export function recordsOf(store: RunStore | undefined, nid: number): RunRecord[]
 const WITHOUT_REVISION = new Set(['not started', 'outage', 'withdrawn', 'taken elsewhere'])
 
 /** Every run of a task, oldest first; the first of its revisions is its queueing. */
-export function runsOf(revisions: readonly TaskRevision[], records: readonly RunRecord[]): ShownRun[] {
+export function runsOf(
+  revisions: readonly TaskRevision[],
+  records: readonly RunRecord[],
+  processes: ProcessTable,
+): ShownRun[] {
   const rows = revisions.slice(1).filter(({ status }) => status !== TASK_STATUS.queued)
   const ofRecord = new Map(records.map((record) => [record.run, revisionOf(record, rows)]))
   const recorded = new Set([...ofRecord.values()].map((row) => row?.vid))
   const runs = [
-    ...records.map((record) => runOfRecord(record, ofRecord.get(record.run))),
+    ...records.map((record) => runOfRecord(record, ofRecord.get(record.run), processes)),
     ...rows.filter(({ vid }) => !recorded.has(vid)).map(runOfRow),
   ]
   return runs.sort((a, b) => (a.started_at ?? 0) - (b.started_at ?? 0))
@@ -60,7 +66,7 @@ function revisionOf(record: RunRecord, rows: readonly TaskRevision[]): TaskRevis
   return rows.find(({ vid, executed }) => vid > record.vid && executed !== null && executed >= start && executed <= end)
 }
 
-function runOfRecord(record: RunRecord, row: TaskRevision | undefined): ShownRun {
+function runOfRecord(record: RunRecord, row: TaskRevision | undefined, processes: ProcessTable): ShownRun {
   const { run, planned_at, started_at, ended_at, outcome, state, exit, child } = record
   const since = started_at ?? planned_at
   const isAlive = state === 'running' || state === 'orphaned' || state === 'starting'
@@ -73,7 +79,7 @@ function runOfRecord(record: RunRecord, row: TaskRevision | undefined): ShownRun
     outcome: outcome ?? state,
     exit_code: exit?.kind === 'code' ? exit.code : null,
     signal: exit?.kind === 'signal' ? exit.signal : null,
-    pid: isAlive ? (child?.pid ?? null) : null,
+    pid: isAlive ? shownProcess(processes, child) : null,
   }
 }
 

@@ -5,6 +5,7 @@ import { adoptionOf } from '../runner/adoption.js'
 import { isSameProcess, type ProcessIdentity, type ProcessTable } from '../runner/process-table.js'
 import { rebuiltRun, resumedRun, type ResumedRun } from '../runner/resumed-run.js'
 import { Run, type RunEvent, type StartedShell } from '../runner/run.js'
+import { shownProcess } from '../runner/run-session.js'
 import { plannedRecord, runName, type Cancellation, type RunOutcome, type RunRecord } from '../runner/run-record.js'
 import { OwnershipLost, isReadable, type RunStore, type UnreadableRecord } from '../runner/run-store.js'
 import type { ChildSurroundings, DrushCommand } from '../runner/run-shell.js'
@@ -82,6 +83,11 @@ export class RunKeeper {
       if (child) sessions.set(child.pid, run)
     }
     return sessions
+  }
+
+  /** The pid to name when somebody asks for the run's process; null: there is none. */
+  processOf({ child }: RunRecord): number | null {
+    return shownProcess(this.#options.processes, child)
   }
 
   /** Makes the next start a quick one. */

@@ -105,7 +105,8 @@ function stateOf(parts: DaemonParts, facts: DaemonFacts): Omit<Status, 'health'>
     })),
     slots: slots(),
     running: keeper.active.map((active): RunningStatus => {
-      const { nid, vid, type, object, run, state, child, started_at, planned_at, cancellation } = recordOf(active)
+      const record = recordOf(active)
+      const { nid, vid, type, object, run, state, started_at, planned_at, cancellation } = record
       const since = started_at ?? planned_at
       return {
         nid,
@@ -114,7 +115,7 @@ function stateOf(parts: DaemonParts, facts: DaemonFacts): Omit<Status, 'health'>
         object,
         run,
         state: state === 'settled' ? 'ended' : state,
-        pid: child?.pid ?? null,
+        pid: keeper.processOf(record),
         since,
         age_ms: now - since,
         usual: durations.usualDurations().get(type) ?? null,

@@ -8,7 +8,8 @@ export function whyOf(parts: DaemonParts, nid: number): string | undefined {
   const { keeper, reader, foreign, attempts } = parts
   const active = keeper.find((record) => record.nid === nid)
   if (active) {
-    const { run, state, child, started_at, planned_at, cancellation } = recordOf(active)
+    const record = recordOf(active)
+    const { run, state, started_at, planned_at, cancellation } = record
     if (cancellation) {
       const { by, reason, asked_at } = cancellation
       const why = reason === '' ? '' : ` (${reason})`
@@ -18,7 +19,7 @@ export function whyOf(parts: DaemonParts, nid: number): string | undefined {
     if (state === 'orphaned') {
       return `Its drush is gone, but a backend of it goes on; it is waited for since ${since} (run ${run}).`
     }
-    return `It is running since ${since}, process ${child?.pid ?? 'unknown'} (run ${run}).`
+    return `It is running since ${since}, process ${keeper.processOf(record) ?? 'unknown'} (run ${run}).`
   }
   const other = foreign.all.find(({ task }) => task.nid === nid)
   if (other) return describeProcessing(other.is)

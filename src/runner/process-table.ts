@@ -86,6 +86,12 @@ export class ProcessTable {
     }
   }
 
+  /** Pids of those that it has started, the eldest first; none where the kernel keeps no such list (CONFIG_PROC_CHILDREN). */
+  children(pid: number): number[] {
+    const text = readKernelFile(`${this.#root}/${pid}/task/${pid}/children`, this.#buffer) ?? ''
+    return text.split(' ').map(Number).filter(Boolean)
+  }
+
   /** Every process that is alive. */
   list(): Process[] {
     return this.#alive(this.#pids())

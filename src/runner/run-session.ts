@@ -8,6 +8,27 @@ const WORK = /drush|provision|hosting-/
 export type SessionState =
   { kind: 'main alive' } | { kind: 'orphans'; processes: Process[] } | { kind: 'empty'; isBare: boolean }
 
+/** The drush that the run's shell waits for; undefined: it has none just now, or is gone. @throws as `ProcessTable` */
+export function drushOf(table: ProcessTable, shell: ProcessIdentity): ProcessIdentity | undefined {
+  if (!table.isAlive(shell)) return undefined
+  const [pid] = table.children(shell.pid)
+  return pid === undefined ? undefined : table.identify(pid)
+}
+
+/** The pid to name when somebody asks for a run's process: drush's, and when that is gone its eldest backend's; null: none. */
+export function shownProcess(table: ProcessTable, child: ProcessIdentity | null): number | null {
+  if (!child) return null
+  try {
+    const drush = drushOf(table, child)
+    if (drush) return drush.pid
+    const state = sessionState(table, child, false)
+    return state.kind === 'orphans' ? (state.processes[0]?.pid ?? null) : child.pid
+  } catch {
+    // Without file descriptors to spare nobody can look; that is no reason to say nothing at all.
+    return child.pid
+  }
+}
+
 /**
  * What is left of a run's session. A run has ended when no drush or provision process of its session is left, not when
  * its first process is gone: a killed drush leaves a backend that goes on for as long as its dump takes.

@@ -5,7 +5,7 @@ import type { Cancellation, RunLife, RunRecord } from './run-record.js'
 import type { ShellReport } from './run-shell.js'
 import { OwnershipLost, type RunStoreOf } from './run-store.js'
 import { trimOutput } from './run-output.js'
-import { sessionState } from './run-session.js'
+import { drushOf, sessionState, type SessionState } from './run-session.js'
 import { RunTree } from './run-tree.js'
 
 /** How often a run whose end nobody tells us is looked at, in milliseconds: an adopted one, or orphans. */
@@ -70,10 +70,12 @@ export class Run<R extends RunLife = RunRecord> {
   #killAt: number | undefined
   #isKilled = false
   #report: ShellReport | undefined
-  /** Whether the record on disk says what this one does: not that of a run that is over sooner than it is looked at. */
+  /** Whether the record on disk says what this one does, as of each run that is still there when it is looked at. */
   #isWritten = false
   #leavesNothing = false
   #isOutOfSight = false
+  /** Of a run that lasts: its main process, should its shell be killed. */
+  #drush: ProcessIdentity | undefined
 
   /**
    * @param shell the child, where it is ours; an adopted one is watched from outside.
@@ -135,7 +137,9 @@ export class Run<R extends RunLife = RunRecord> {
   #look(): boolean {
     const { store, processes, endsWithDrush } = this.#surroundings
     this.#end()
-    const state = sessionState(processes, this.child, this.#hasExited(), this.#shell?.since)
+    const state: SessionState = this.#outlivesShell()
+      ? { kind: 'main alive' }
+      : sessionState(processes, this.child, this.#hasExited(), this.#shell?.since)
     // What is being ended goes as a whole, also what would otherwise not count as work on the task.
     const isLeft = this.#killAt !== undefined && this.#left().length > 0
     if (state.kind === 'empty' && !isLeft) {
@@ -151,8 +155,27 @@ export class Run<R extends RunLife = RunRecord> {
       if (this.#isReleased()) return false
       this.#listener({ kind: 'orphaned', pids: state.processes.map((process) => process.pid) })
     }
-    this.#care()
+    if (!this.#isWritten) this.#update({})
+    if (!this.#isReleased()) this.#care()
     return false
+  }
+
+  /**
+   * Whether drush goes on without its shell, which alone was killed. How drush will end nobody is to be told then, least of all
+   * that it ended as its shell did.
+   */
+  #outlivesShell(): boolean {
+    const { processes } = this.#surroundings
+    const isNoted = this.#shell ? this.#report?.isNoted : this.#hasExited()
+    if (isNoted) return false
+    if (processes.isAlive(this.child)) {
+      // Before it is late: what ends within a second is not looked at while it runs.
+      if (!this.#report) this.#drush ??= drushOf(processes, this.child)
+      return false
+    }
+    if (!this.#drush || !processes.isAlive(this.#drush)) return false
+    this.#report = { exit: { kind: 'unknown' }, isNoted: false }
+    return true
   }
 
   /** Whether its session, when it ended, held nothing but the shell, if that. */
@@ -267,7 +290,7 @@ export class Run<R extends RunLife = RunRecord> {
     }
   }
 
-  /** A shell of ours cuts the wait short. A run that is still there after the first one has its record written. */
+  /** A shell of ours cuts the wait short. */
   async #untilNextLook(): Promise<void> {
     if (this.#isReleased()) return
     const isReportDue = this.#shell !== undefined && this.#report === undefined
@@ -279,6 +302,5 @@ export class Run<R extends RunLife = RunRecord> {
         resolve()
       }
     })
-    if (!this.#report && !this.#isWritten && !this.#isReleased()) this.#update({})
   }
 }

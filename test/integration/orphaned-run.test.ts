@@ -3,6 +3,7 @@ import { after, afterEach, before, test } from 'node:test'
 import { ProcessTable } from '../../src/runner/process-table.js'
 import { endDaemons } from '../sandbox/end-daemons.js'
 import { PATIENCE_MS, configure, linesOf, readStatus, startLeader } from '../sandbox/leader.js'
+import { RunRecords } from '../sandbox/run-records.js'
 import { Sandbox } from '../sandbox/sandbox.js'
 import { makeSites } from '../sandbox/sites.js'
 
@@ -82,6 +83,33 @@ test('kill -9 of drush keeps its object taken while the backend goes on for ten 
     processes.list().filter((process) => process.session === session),
     [],
   )
+})
+
+test('kill -9 of the shell alone ends nothing: drush is named, goes on, and does not end as the shell did', async () => {
+  const daemon = await startLeader(sandbox)
+  const { nid } = await sandbox.hostmaster.queueTask({
+    object: site,
+    type: 'verify',
+    arguments: { sandbox_until: 'shell-killed' },
+  })
+  const drush = await sandbox.waitForJournal((entry) => entry.event === 'start' && entry.nid === nid, {
+    timeoutMs: PATIENCE_MS,
+  })
+  const isNamed = new RegExp(`^It is running since .*, process ${drush.pid} `)
+  assert.match((await sandbox.skynet(['why', String(nid)])).stdout, isNamed)
+  const [running] = (await readStatus(sandbox)).running
+  assert.equal(running?.pid, drush.pid)
+  // Who drush is the daemon knows when it has seen the run once, which its record shows.
+  const record = () => new RunRecords(sandbox).of(nid).find(({ state }) => state === 'running')
+  await sandbox.waitFor(record, { what: 'the record of the run', timeoutMs: PATIENCE_MS })
+  process.kill(drush.sid, 'SIGKILL')
+  await sandbox.waitFor(() => processes.read(drush.sid) === undefined, { what: 'the end of the shell' })
+  assert.equal((await readStatus(sandbox)).running[0]?.state, 'running')
+  sandbox.release('shell-killed')
+  await sandbox.waitForStatus(nid, 1, PATIENCE_MS)
+  const ended = await daemon.waitForLog((entry) => entry.msg === 'task ended' && entry['nid'] === nid)
+  assert.deepEqual([ended['outcome'], ended['signal'], ended['exit_code']], ['success', null, null])
+  assert.deepEqual(linesOf(daemon, 'drush is gone but its backend goes on; its object stays taken', nid), [])
 })
 
 test('kill -9 of drush and of the shell that notes its end names the signal too, and the object stays taken all the same', async () => {

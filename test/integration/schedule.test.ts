@@ -199,7 +199,7 @@ describe('a restart', () => {
     const second = await startLeader()
     await second.waitForLog('scheduled run adopted')
     const { running } = await viewOf('slow', (command) => command.running !== null, 'the run in skynet schedule')
-    assert.equal(running?.pid, records('slow', 'runs')[0]?.child?.pid)
+    assert.equal(running?.pid, journalOf('slow')[0]?.pid)
     sandbox.release('adopted')
     await ended(second, 'slow')
     const last = (await readStatus(sandbox)).schedule.commands[0]?.last

@@ -1,5 +1,5 @@
 import type { ProcessTable } from '../../runner/process-table.js'
-import { sessionState } from '../../runner/run-session.js'
+import { sessionState, shownProcess } from '../../runner/run-session.js'
 import { isReadable, type UnreadableRecord } from '../../runner/run-store.js'
 import type { CronTimes } from './cron-times.js'
 import type { ScheduleBook } from './schedule-book.js'
@@ -90,7 +90,7 @@ function commandView(name: string, expression: string, sources: ViewSources): Sc
     running: running
       ? {
           run: running.run,
-          pid: running.child?.pid ?? null,
+          pid: shownProcess(processes, running.child),
           since: running.started_at ?? running.planned_at,
           state: running.state === 'orphaned' ? 'orphaned' : 'running',
         }
