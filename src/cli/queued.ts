@@ -7,6 +7,7 @@ import type { Config } from '../config/schema.js'
 import { SkynetError } from '../config/skynet-error.js'
 import type { Flags } from '../config/sources.js'
 import { systemClock, type Clock } from '../daemon/clock.js'
+import { keepLittleCode } from '../daemon/compiled-code.js'
 import { ConfigurationFiles } from '../daemon/configuration-files.js'
 import { Daemon } from '../daemon/daemon.js'
 import { DAEMON_LIMITS } from '../daemon/daemon-options.js'
@@ -74,6 +75,7 @@ export async function queued(
     standby: options.standby,
     wait: options.wait ?? false,
     ready: (role) => {
+      keepLittleCode()
       if (role === 'leader') writePidFile(config.state.dir)
       if (!process.connected) return
       process.send?.({ ready: role })

@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process'
+import { NODE_OPTIONS } from '../../src/config/node-options.js'
 import { wake } from '../sandbox/demo-wake.js'
 import { queueTasks } from '../sandbox/bulk-tasks.js'
 import { stopDaemon } from '../sandbox/leader.js'
@@ -13,7 +14,11 @@ export async function measureVerbs({ sandbox }: Bench, effort: Effort): Promise<
   configureBench(sandbox, { poll_interval: '500ms' })
   const daemon = await awakeLeader(sandbox)
   const { node, main } = sandbox.install
-  const commands = { nothing: ['-e', '0'], version: [main, '--version'], status: [main, 'status'] }
+  const commands = {
+    nothing: ['-e', '0'],
+    version: [...NODE_OPTIONS, main, '--version'],
+    status: [...NODE_OPTIONS, main, 'status'],
+  }
   const times = { nothing: [] as number[], version: [] as number[], status: [] as number[] }
   const options = { cwd: sandbox.home, env: sandbox.environment, ...asAccount(sandbox.folder.account) }
   for (let run = -1; run < effort.verbRuns; run++) {

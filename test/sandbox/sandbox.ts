@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { rmSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
+import { NODE_OPTIONS } from '../../src/config/node-options.js'
 import { asAccount } from './account.js'
 import { DaemonProcess, type ProcessSpec } from './daemon-process.js'
 import { DatabaseServer } from './database-server.js'
@@ -162,7 +163,7 @@ export class Sandbox {
 
   /** Starts `skynet queued` in the foreground. */
   startDaemon(args: string[] = [], env: Record<string, string> = {}, nodeOptions: string[] = []): DaemonProcess {
-    const words = [...nodeOptions, this.install.main, 'queued', ...args]
+    const words = [...NODE_OPTIONS, ...nodeOptions, this.install.main, 'queued', ...args]
     const daemon = new DaemonProcess(this.#spec(this.install.node, words, env))
     this.daemons.push(daemon)
     return daemon
@@ -190,12 +191,12 @@ export class Sandbox {
 
   /** Runs a verb of Skynet to its end. */
   skynet(args: string[], env: Record<string, string> = {}): Promise<CommandResult> {
-    return this.run(this.install.node, [this.install.main, ...args], env)
+    return this.run(this.install.node, [...NODE_OPTIONS, this.install.main, ...args], env)
   }
 
   /** Starts a verb of Skynet that goes on. */
   followSkynet(args: string[], env: Record<string, string> = {}): FollowedVerb {
-    return new FollowedVerb(this.#spec(this.install.node, [this.install.main, ...args], env))
+    return new FollowedVerb(this.#spec(this.install.node, [...NODE_OPTIONS, this.install.main, ...args], env))
   }
 
   /** Starts a program in a terminal, as the sandbox's user in its home. */

@@ -1,3 +1,4 @@
+import { NODE_OPTIONS } from '../../config/node-options.js'
 import type { UnixUser } from './as-user.js'
 
 /** One program of a Supervisor configuration file. */
@@ -51,7 +52,7 @@ export function renderProgram(shipped: string, { user, node, main, path, logFile
   const plain = (value: string) => value.replaceAll('%', '%%')
   const quoted = (value: string) => `"${plain(value)}"`
   const values: Record<string, string> = {
-    command: `${quoted(node)} ${quoted(main)} queued --wait`,
+    command: [quoted(node), ...NODE_OPTIONS, quoted(main), 'queued --wait'].join(' '),
     user: user.name,
     directory: plain(user.home),
     environment: Object.entries(loginOf(user, path))
@@ -71,7 +72,7 @@ export function renderUnit(shipped: string, { user, node, main, path, logFile }:
   const quoted = (value: string) => `"${value.replaceAll('%', '%%')}"`
   const { PATH, ...login } = loginOf(user, path)
   const values: Record<string, string> = {
-    ExecStart: `${quoted(node)} ${quoted(main)} queued --wait`,
+    ExecStart: [quoted(node), ...NODE_OPTIONS, quoted(main), 'queued --wait'].join(' '),
     User: user.name,
     WorkingDirectory: user.home.replaceAll('%', '%%'),
     'Environment=HOME': Object.entries(login)
