@@ -8,6 +8,7 @@ import { cancelWaitingTask } from '../hostmaster/cancel-queries.js'
 import type { DatabaseConnection } from '../hostmaster/connection.js'
 import { readClaims } from '../hostmaster/run-queries.js'
 import { TASK_STATUS } from '../hostmaster/task.js'
+import { readTaskEnd } from '../hostmaster/task-history.js'
 import { readTask, type TaskRow } from '../hostmaster/task-queries.js'
 import { printable } from '../observe/printable.js'
 import { ProcessTable } from '../runner/process-table.js'
@@ -80,6 +81,8 @@ async function refuseWhereWorked(
     })
   }
   if (status !== TASK_STATUS.processing) {
+    const isCancelled = status === TASK_STATUS.warning && (await readTaskEnd(connection, nid))?.executed === null
+    if (isCancelled) throw new SkynetError('FAILED', `Task ${nid} was cancelled already.`)
     throw new SkynetError('FAILED', `Task ${nid} has ended already (${nameOfStatus(status)}).`)
   }
   const { dir } = config.state

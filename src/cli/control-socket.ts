@@ -1,14 +1,35 @@
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
+import { SkynetError } from '../config/skynet-error.js'
 import { stateDirectory } from '../config/state-directory.js'
 
-/** Where the daemon of this configuration answers. @throws SkynetError */
+/**
+ * Where the daemon of this configuration answers. A configuration that is bad by now does not part a running daemon, which
+ * goes on with the one before, from whoever has to steer it. @throws SkynetError
+ */
 export async function controlSocket(file: string | undefined, environment: NodeJS.ProcessEnv): Promise<string> {
-  const directory = stateDirectory(file, environment)
+  const { directory, isSure } = stateDirectory(file, environment)
   const likely = directory && join(directory, 'control.sock')
-  if (likely && statSync(likely, { throwIfNoEntry: false })?.isSocket()) return likely
+  const isThere = likely !== undefined && isSocket(likely)
+  if (isThere && isSure) return likely
   // Nobody answers there, or the configuration is not right: that is told by who knows all of it.
   const { loadConfig } = await import('../config/load.js')
-  const { config } = await loadConfig({ file, environment })
-  return join(config.state.dir, 'control.sock')
+  try {
+    const { config } = await loadConfig({ file, environment })
+    return join(config.state.dir, 'control.sock')
+  } catch (error) {
+    if (!isThere || !(error instanceof SkynetError)) throw error
+    process.stderr.write(
+      `The configuration is not right; a daemon that runs goes on with the last good one.\n${error.message}\n`,
+    )
+    return likely
+  }
+}
+
+function isSocket(path: string): boolean {
+  try {
+    return statSync(path).isSocket()
+  } catch {
+    return false
+  }
 }

@@ -3,9 +3,9 @@ import { loadConfig } from '../config/load.js'
 import type { Config } from '../config/schema.js'
 import { SkynetError } from '../config/skynet-error.js'
 import { askDaemon } from '../daemon/control-client.js'
-import { databaseAddress } from '../daemon/database-address.js'
 import type { Status } from '../daemon/status.js'
-import { DatabaseConnection, DatabaseError } from '../hostmaster/connection.js'
+import type { DatabaseConnection } from '../hostmaster/connection.js'
+import { withOpenDatabase } from './open-database.js'
 
 /** What a verb has that reads the database itself, with what the daemon adds when it runs. */
 export interface DatabaseView {
@@ -22,16 +22,9 @@ export async function withDatabase<Result>(
   use: (view: DatabaseView) => Promise<Result>,
 ): Promise<Result> {
   const { config } = await loadConfig({ file, environment })
-  let connection: DatabaseConnection | undefined
-  try {
-    connection = await DatabaseConnection.open(await databaseAddress(config))
-    return await use({ config, connection, status: await statusIfRunning(config) })
-  } catch (error) {
-    if (!(error instanceof DatabaseError)) throw error
-    throw new SkynetError('DATABASE_UNREACHABLE', `The database cannot be read: ${error.message}.`, { cause: error })
-  } finally {
-    await connection?.close()
-  }
+  return withOpenDatabase(config, 'The database cannot be read', async (connection) =>
+    use({ config, connection, status: await statusIfRunning(config) }),
+  )
 }
 
 export const WITHOUT_DAEMON = 'The daemon does not run; this is what the database says.'

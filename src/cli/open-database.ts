@@ -4,8 +4,8 @@ import { databaseAddress } from '../daemon/database-address.js'
 import { DatabaseConnection, DatabaseError } from '../hostmaster/connection.js'
 
 /**
- * Opens the database for a verb that changes something in it, hands the connection to `use`, and closes it.
- * `nothing` says what has not been done when the database fails. @throws SkynetError
+ * Opens the database, hands the connection to `use`, and closes it. `nothing` says what has not been done when the database
+ * fails. @throws SkynetError
  */
 export async function withOpenDatabase<Result>(
   config: Config,

@@ -1,17 +1,18 @@
 import { userInfo } from 'node:os'
-import { join } from 'node:path'
+import { closest } from 'fastest-levenshtein'
 import { loadConfig } from '../config/load.js'
-import type { Config } from '../config/schema.js'
 import { SkynetError } from '../config/skynet-error.js'
 import type { PausesAnswer } from '../daemon/control-answers.js'
 import { askDaemon } from '../daemon/control-client.js'
-import { databaseAddress } from '../daemon/database-address.js'
 import { isWholeQueue, type PauseScope } from '../daemon/pause.js'
-import { DatabaseConnection, DatabaseError } from '../hostmaster/connection.js'
 import { contextExists } from '../hostmaster/context-queries.js'
+import { taskTypeExists } from '../hostmaster/task-queries.js'
 import { printable } from '../observe/printable.js'
 import { nameTasks } from '../scheduler/plan.js'
+import { isKnownType, knownTypes } from '../scheduler/task-types.js'
+import { controlSocket } from './control-socket.js'
 import { sayResult } from './json-answer.js'
+import { withOpenDatabase } from './open-database.js'
 import type { VerbContext } from './program.js'
 import { parseUntil } from './until.js'
 
@@ -35,10 +36,10 @@ export interface ResumeOptions extends ScopeOptions {
 export function pause(options: PauseOptions, { environment }: VerbContext): Promise<number> {
   return sayResult(options.json, async () => {
     const until = options.until === undefined ? null : parseUntil(options.until, Date.now())
-    const { config } = await loadConfig({ file: options.config_file, environment })
     const scope = scopeOf(options)
-    if (scope.object !== null) await refuseUnknownObject(config, scope.object)
-    const answer = await ask(config, {
+    const socket = await controlSocket(options.config_file, environment)
+    await refuseUnknown(scope, options.config_file, environment)
+    const answer = await ask(socket, {
       verb: 'pause',
       by: userInfo().username,
       reason: options.reason.slice(0, 500),
@@ -47,19 +48,24 @@ export function pause(options: PauseOptions, { environment }: VerbContext): Prom
     })
     const what = isWholeQueue(scope) ? 'The queue is paused' : `All ${nameTasks(scope)} are paused`
     const end = until === null ? '' : ` until ${new Date(until).toISOString().replace(/\.\d+Z$/, 'Z')}`
+    const { queue, tasks, ended } = answer
+    for (const pause of ended) {
+      if (pause.reason === printable(options.reason) && pause.by === userInfo().username) continue
+      process.stderr.write(`${printable(`This takes the place of the pause by ${byAndReason(pause)}.`)}\n`)
+    }
     const words = printable(`${what}${end}; running tasks go on. To go on: ${resumeCommand(scope)}`)
-    return { answer: { queue: answer.queue, tasks: answer.tasks, ended: [] }, words }
+    return { answer: { queue, tasks, ended }, words }
   })
 }
 
 /** `skynet resume`: ends the pause of the same tasks, or all pauses. @throws SkynetError */
 export function resume(options: ResumeOptions, { environment }: VerbContext): Promise<number> {
   return sayResult(options.json, async () => {
-    const { config } = await loadConfig({ file: options.config_file, environment })
     const scope = scopeOf(options)
     const all = options.all === true
     if (all && !isWholeQueue(scope)) throw new SkynetError('USAGE', '--all goes without --type and --object.')
-    const { queue, tasks, ended } = await ask(config, { verb: 'resume', by: userInfo().username, all, ...scope })
+    const socket = await controlSocket(options.config_file, environment)
+    const { queue, tasks, ended } = await ask(socket, { verb: 'resume', by: userInfo().username, all, ...scope })
     const answer = { queue, tasks, ended }
     if (!all && !isWholeQueue(scope) && ended.length === 0) {
       const known = tasks.map((pause) => `  ${resumeCommand(pause)}`).join('\n')
@@ -69,16 +75,15 @@ export function resume(options: ResumeOptions, { environment }: VerbContext): Pr
         known === '' ? {} : { remedy: `In force are those that end with\n${known}` },
       )
     }
-    const done = isWholeQueue(scope) ? 'The queue is resumed.' : printable(`All ${nameTasks(scope)} are resumed.`)
+    const done = ended.length === 0 ? 'The queue was not paused.' : doneWords(scope)
     for (const pause of tasks) {
-      const by = `${pause.by}${pause.reason === '' ? '' : `: ${pause.reason}`}`
-      process.stderr.write(
-        `${printable(`Still paused: ${nameTasks(pause)}, by ${by}. To go on: ${resumeCommand(pause)}`)}\n`,
-      )
+      const still = `Still paused: ${nameTasks(pause)}, by ${byAndReason(pause)}. To go on: ${resumeCommand(pause)}`
+      process.stderr.write(`${printable(still)}\n`)
     }
     if (queue.length === 0) return { answer, words: done }
     const others = queue.map(({ by, reason }) => printable(`  ${by}: ${reason}`)).join('\n')
-    const own = isWholeQueue(scope) ? "Skynet's own pause is gone, but the" : `${done} The`
+    const gone = ended.length === 0 ? 'Skynet itself has not paused it, but the' : "Skynet's own pause is gone, but the"
+    const own = isWholeQueue(scope) ? gone : `${done} The`
     process.stderr.write(`${own} queue is still paused by\n${others}\n`)
     // Who resumed some tasks has got what was asked for; who resumed the queue has not.
     const isFailed = isWholeQueue(scope)
@@ -98,24 +103,50 @@ function resumeCommand(scope: PauseScope): string {
   return `skynet resume${type}${object}`
 }
 
-async function ask(config: Config, question: Parameters<typeof askDaemon>[1]): Promise<PausesAnswer> {
-  return (await askDaemon(join(config.state.dir, 'control.sock'), question)) as PausesAnswer
+function doneWords(scope: PauseScope): string {
+  return isWholeQueue(scope) ? 'The queue is resumed.' : `All ${nameTasks(scope)} are resumed.`
+}
+
+function byAndReason({ by, reason }: { by: string; reason: string }): string {
+  return `${by}${reason === '' ? '' : `: ${reason}`}`
+}
+
+async function ask(socket: string, question: Parameters<typeof askDaemon>[1]): Promise<PausesAnswer> {
+  return (await askDaemon(socket, question)) as PausesAnswer
 }
 
 /** A name with a slip in it would pause nothing, and nobody would notice. */
-async function refuseUnknownObject(config: Config, name: string): Promise<void> {
-  let connection: DatabaseConnection | undefined
+async function refuseUnknown(
+  { type, object }: PauseScope,
+  file: string | undefined,
+  environment: NodeJS.ProcessEnv,
+): Promise<void> {
+  const isTypeKnown = type === null || isKnownType(type)
+  if (isTypeKnown && object === null) return
   try {
-    connection = await DatabaseConnection.open(await databaseAddress(config))
-    if (await contextExists(connection, name)) return
+    const { config } = await loadConfig({ file, environment })
+    await withOpenDatabase(config, 'not known', async (connection) => {
+      if (object !== null && !(await contextExists(connection, object))) throw noSuchObject(object)
+      if (isTypeKnown || type in config.locks || (await taskTypeExists(connection, type))) return
+      throw noSuchType(type, Object.keys(config.locks))
+    })
   } catch (error) {
-    if (!(error instanceof DatabaseError)) throw error
-    process.stderr.write(`Whether there is such an object is not known: ${error.message}.\n`)
-    return
-  } finally {
-    await connection?.close()
+    if (!(error instanceof SkynetError) || error.code === 'FAILED') throw error
+    // No reason to refuse: a pause is needed most when something is wrong.
+    process.stderr.write(`Whether there are such tasks was not looked up: ${error.message}\n`)
   }
-  throw new SkynetError('FAILED', `There is no site, platform or server named ${printable(name)} in Aegir.`, {
+}
+
+function noSuchObject(name: string): SkynetError {
+  return new SkynetError('FAILED', `There is no site, platform or server named ${printable(name)} in Aegir.`, {
     remedy: 'Use the name that skynet status shows: blog.example.com, platform_drupal7, server_web1, hostmaster.',
+  })
+}
+
+function noSuchType(type: string, others: readonly string[]): SkynetError {
+  return new SkynetError('FAILED', `There is no task of type ${printable(type)} in Aegir, nor does Skynet know one.`, {
+    remedy:
+      `Did you mean ${closest(type, [...knownTypes(), ...others])}? The type of a contributed module is known when ` +
+      'there has been a task of it, or when [locks] names it.',
   })
 }

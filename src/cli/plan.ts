@@ -32,7 +32,8 @@ export async function planVerb(options: PlanOptions, context: VerbContext): Prom
       const estimates = [...new Set([1, slots])].map((count) => estimate(input, durations, count))
       const nameOf = namesIn(input.topology)
       const say = (reason: Reason) => printable(describeReason(reason, nameOf))
-      const running = input.running.filter(({ kind }) => kind === 'own' || kind === 'orphaned')
+      // Whoever runs them: without a daemon its runs look like somebody else's.
+      const running = input.running.filter(({ kind }) => kind !== 'stuck')
       if (options.json) {
         const waiting = [...planned.waiting].map(([nid, reason]) => ({ nid, reason, sentence: say(reason) }))
         const start = planned.start.map(({ task, footprint }) => ({ nid: task.nid, locks: footprint.locks }))

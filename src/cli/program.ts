@@ -45,11 +45,29 @@ export function commandTree(context: VerbContext, done: (status: number) => void
     .showSuggestionAfterError()
     .showHelpAfterError('The verbs and their options: skynet --help, skynet help <verb>')
     .configureHelp({ sortSubcommands: false, minWidthToWrap: 30, subcommandTerm: termOf })
-    .helpCommand('help [verb]', 'print the help of a verb')
+    .helpCommand(false)
     .addHelpText('after', example('skynet queued', 'runs the queue in the foreground'))
     .addHelpText('after', EXIT_STATUSES)
   for (const add of [addDaemonVerbs, addLookingVerbs, addTaskVerbs, addInstallationVerbs]) add(program, context, done)
+  addHelp(program)
   return program
+}
+
+/** `skynet help config check`: commander's own takes one word, and says nothing of one that it does not know. */
+function addHelp(program: Command): void {
+  program
+    .command('help [verb...]')
+    .description('print the help of a verb')
+    .addHelpText('after', example('skynet help config check', 'what that verb does, and its options'))
+    .action((words: string[]) => {
+      let command = program
+      for (const word of words) {
+        const next = command.commands.find((verb) => verb.name() === word || verb.aliases().includes(word))
+        if (!next) return program.error(`error: there is no verb “${word.slice(0, 40)}” to help with`)
+        command = next
+      }
+      command.outputHelp()
+    })
 }
 
 /** A verb in the list of all; that it has options goes without saying, and leaves no room for what it does. */

@@ -1,16 +1,24 @@
 import { SkynetError } from '../config/skynet-error.js'
 import { askDaemon } from '../daemon/control-client.js'
 import { controlSocket } from './control-socket.js'
+import { sayResult } from './json-answer.js'
 import type { VerbContext } from './program.js'
 
+interface ScaleOptions {
+  config_file?: string
+  json?: boolean
+}
+
 /** Sets the number of slots until the daemon is restarted; running tasks go on. @throws SkynetError */
-export async function scale(text: string, options: { config_file?: string }, context: VerbContext): Promise<number> {
-  const slots = wholeNumber(text, 256, 'the number of slots')
-  const socket = await controlSocket(options.config_file, context.environment)
-  const { running } = (await askDaemon(socket, { verb: 'scale', slots })) as { running: number }
-  const more = running > slots ? `; ${running} are running and end in peace` : ''
-  process.stdout.write(`${slots} ${slots === 1 ? 'slot' : 'slots'} until the next restart${more}.\n`)
-  return 0
+export function scale(text: string, options: ScaleOptions, { environment }: VerbContext): Promise<number> {
+  return sayResult(options.json, async () => {
+    const slots = wholeNumber(text, 256, 'the number of slots')
+    const socket = await controlSocket(options.config_file, environment)
+    const { running } = (await askDaemon(socket, { verb: 'scale', slots })) as { running: number }
+    const more = running > slots ? `; ${running} are running and end in peace` : ''
+    const words = `${slots} ${slots === 1 ? 'slot' : 'slots'} until the next restart${more}.`
+    return { answer: { slots, running }, words }
+  })
 }
 
 /** A word of the command line that has to be a whole number from 1. @throws SkynetError USAGE */

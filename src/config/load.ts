@@ -84,7 +84,7 @@ export async function loadConfig(options: LoadOptions): Promise<LoadedConfig> {
     .map(({ name, message }) => ({ name, message: `[${name.replace('.', '] ')} ${message}` }))
     .filter(({ name }) => !sources.flat().some(({ section, key }) => name === `${section}.${key}`))
     .map(({ message }) => ({ at: file, message }))
-  if (own.missing && absent.length > 0) throw missing(file, faults)
+  if (own.missing && absent.length > 0) throw missing(file, faults, uid)
   if (legible) faults.push(...absent)
   if (faults.length > 0 || !parsed.success) throw invalid(file, faults)
   const files = [...(own.missing ? [] : [file]), ...(local.missing ? [] : [localFile])]
@@ -134,10 +134,12 @@ function withoutRepetition(faults: Fault[]): Fault[] {
   return faults.filter(({ message }, index) => faults.findIndex((other) => other.message === message) === index)
 }
 
-function missing(file: string, others: Fault[]): ConfigError {
+function missing(file: string, others: Fault[], uid: number): ConfigError {
   const fault = { at: file, message: 'does not exist, and nothing else says which database to use' }
+  const asRoot = uid === 0 ? "You are root, whose home is not Aegir's: sudo -u aegir -H skynet …\n" : ''
   return new ConfigError('CONFIG_MISSING', [fault, ...others], {
     remedy:
+      asRoot +
       "Aegir's module hosting_skynet writes this file whenever the hostmaster site is verified: verify that site. " +
       'Without the module: copy config.example.ini to this place, with mode 0600 in a folder of mode 0700, and fill in ' +
       'db, user and passwd.',

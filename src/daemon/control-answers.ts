@@ -21,7 +21,7 @@ export interface ControlHooks {
   setLogLevel: (level: string, forMs: number | null) => string
 }
 
-/** The pauses in force after `pause` or `resume`, and those that were ended. */
+/** The pauses in force after `pause` or `resume`, and those that were ended, or whose place another took. */
 export interface PausesAnswer {
   queue: Pause[]
   tasks: PauseOfTasks[]
@@ -45,7 +45,7 @@ export function answerRequest(parts: DaemonParts, hooks: ControlHooks, request: 
     case 'pause': {
       const { by, reason, until, type, object } = request
       if (until !== null && until <= clock.now()) throw new Error('the end of that pause is in the past')
-      ownPauses.set({
+      const replaced = ownPauses.set({
         type: type && printable(type),
         object: object && printable(object),
         by: printable(by),
@@ -53,7 +53,7 @@ export function answerRequest(parts: DaemonParts, hooks: ControlHooks, request: 
         until,
         reason: printable(reason),
       })
-      return afterPauses(parts, hooks, [])
+      return afterPauses(parts, hooks, replaced)
     }
     case 'resume': {
       const { by, all, type, object } = request

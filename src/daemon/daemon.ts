@@ -247,7 +247,7 @@ export class Daemon {
     if (this.#isLeaving()) return false
     if (!this.#options.standby || (this.#options.once && !this.#isReady)) {
       throw new SkynetError('ALREADY_RUNNING', 'Another daemon leads this hostmaster.', {
-        remedy: 'See it with: skynet status   (without --no-standby this one would wait to take over)',
+        remedy: `See it with: skynet status   (without ${this.#options.standby ? '--once' : '--no-standby'} this one would wait to take over)`,
       })
     }
     const { configuration, heartbeat, observation, standbys, selfCheck } = this.#services

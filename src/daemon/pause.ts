@@ -69,11 +69,16 @@ export class OwnPauses {
     return this.#read().filter(({ until }) => until === null || until > now)
   }
 
-  /** Makes a pause, in the place of one of the same tasks. @throws Error when there are too many, or the disk's error */
-  set(pause: OwnPause): void {
+  /**
+   * Makes a pause, in the place of one of the same tasks. @returns the one whose place it takes
+   * @throws Error when there are too many, or the disk's error
+   */
+  set(pause: OwnPause): OwnPause[] {
     const others = this.#read().filter((other) => !isSameScope(other, pause))
     if (others.length >= MOST) throw new Error(`there are ${MOST} pauses already`)
+    const replaced = this.list(pause.since).filter((other) => isSameScope(other, pause))
     this.#write([...others, pause])
+    return replaced
   }
 
   /** Ends one pause, or all of them. @returns those that it ended */

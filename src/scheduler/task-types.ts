@@ -86,6 +86,10 @@ export function isKnownType(type: string): boolean {
   return SITE_TASKS.has(type) || PLATFORM_TASKS.has(type) || SERVER_TASKS.has(type)
 }
 
+export function knownTypes(): string[] {
+  return [...new Set([...SITE_TASKS.keys(), ...PLATFORM_TASKS, ...SERVER_TASKS])]
+}
+
 /** Tasks for which a person sits and waits. */
 export const INTERACTIVE_TYPES: ReadonlySet<string> = new Set([
   'login-reset',

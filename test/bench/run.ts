@@ -1,12 +1,6 @@
 /**
  * What Skynet costs, beside what it is compared with. Ends with status 1 where a figure is not reached; with --quick and
  * --counts only where it is a count, which does not depend on the machine.
- *
- *   npm run bench                          all of it, in under ten minutes; writes RESULTS.md and results.json
- *   npm run bench -- --quick               in under one minute; writes nothing
- *   npm run bench -- --counts              only what is counted; part of npm test
- *   npm run bench -- --only drain,history  some of it; writes nothing
- *   npm run bench -- --page                writes RESULTS.md anew from results.json and findings.md
  */
 import { parseArgs } from 'node:util'
 import { benchSandbox, type Bench } from './bench-sandbox.js'
@@ -37,14 +31,19 @@ const MEASUREMENTS: Record<string, (bench: Bench, effort: Effort) => Promise<Fig
 /** Those that count something. */
 const COUNTING = ['idle', 'tasks', 'history', 'queue']
 
-const { values } = parseArgs({
-  options: {
-    quick: { type: 'boolean', default: false },
-    counts: { type: 'boolean', default: false },
-    page: { type: 'boolean', default: false },
-    only: { type: 'string' },
-  },
-})
+const USAGE = `
+npm run bench                          all of it, in some ten minutes; writes RESULTS.md and results.json
+npm run bench -- --quick               in under one minute; writes nothing
+npm run bench -- --counts              only what is counted; part of npm test
+npm run bench -- --only drain,history  some of ${Object.keys(MEASUREMENTS).join(', ')}; writes nothing
+npm run bench -- --page                writes RESULTS.md anew from results.json and findings.md
+`.trim()
+
+const values = optionsOf(process.argv.slice(2))
+if (values.help) {
+  console.log(USAGE)
+  process.exit()
+}
 const names = values.only?.split(',') ?? (values.counts ? COUNTING : Object.keys(MEASUREMENTS))
 const unknown = names.filter((name) => !(name in MEASUREMENTS))
 if (unknown.length > 0) {
@@ -76,3 +75,22 @@ if (!isQuick && values.only === undefined) {
   writeResults(resultsOf('npm run bench', started, figures))
 }
 process.exitCode = failed.length === 0 ? 0 : 1
+
+function optionsOf(args: string[]) {
+  try {
+    const { values } = parseArgs({
+      args,
+      options: {
+        quick: { type: 'boolean', default: false },
+        counts: { type: 'boolean', default: false },
+        page: { type: 'boolean', default: false },
+        only: { type: 'string' },
+        help: { type: 'boolean', default: false },
+      },
+    })
+    return values
+  } catch (error) {
+    console.error(`${(error as Error).message}\n\n${USAGE}`)
+    process.exit(2)
+  }
+}

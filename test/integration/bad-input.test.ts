@@ -324,6 +324,7 @@ describe('bad input gets a clear error and loses nothing', { timeout: 240_000 },
       [['status', '--jsn'], 'Did you mean --json?'],
       [['config', 'chek'], 'Did you mean check?'],
       [['status', 'more'], 'too many arguments'],
+      [['help', 'config', 'chek'], 'there is no verb “chek”'],
     ] as const) {
       const result = await sandbox.skynet([...args])
       assert.equal(result.code, 2, args.join(' '))

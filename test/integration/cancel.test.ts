@@ -93,7 +93,7 @@ test('a waiting task is cancelled without a daemon; what has ended, or does not 
   assert.deepEqual(answer, expected)
   const again = await sandbox.skynet(['cancel', String(nid)])
   assert.deepEqual([again.code, again.stdout], [1, ''])
-  assert.match(again.stderr, /has ended already \(warning\)/)
+  assert.match(again.stderr, /was cancelled already/)
   const none = await sandbox.skynet(['cancel', '4000000000', '--json'])
   assert.equal(none.code, 1)
   assert.equal(jsonOf(none)['code'], 'FAILED')

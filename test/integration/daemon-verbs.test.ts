@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
-import { existsSync, renameSync } from 'node:fs'
+import { chmodSync, existsSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, afterEach, before, test } from 'node:test'
 import { endDaemons } from '../sandbox/end-daemons.js'
 import { assertFitsSchema } from '../sandbox/json-schema.js'
-import { PATIENCE_MS, configure, linesOf, startLeader } from '../sandbox/leader.js'
+import { PATIENCE_MS, configure, faultsOf, linesOf, startLeader } from '../sandbox/leader.js'
 import { Sandbox } from '../sandbox/sandbox.js'
 import { makeSites } from '../sandbox/sites.js'
 
@@ -102,6 +102,54 @@ test('log-level: for a while, or until the configuration says another one', asyn
   for (const args of [['loud'], ['debug', '--for', 'ever'], ['debug', '--for', '2d']]) {
     assert.equal((await sandbox.skynet(['log-level', ...args])).code, 2)
   }
+})
+
+test('with a configuration that cannot be read by now the daemon that runs is steered all the same', async () => {
+  const daemon = await startLeader(sandbox)
+  const local = join(sandbox.configFolder, 'local.skynet.conf')
+  sandbox.writeConfig({ log: { level: 'debug' } }, { file: 'local.skynet.conf' })
+  try {
+    chmodSync(local, 0o644)
+    await daemon.waitForLog('configuration is bad; the last good one stays in force', { timeoutMs: PATIENCE_MS })
+    for (const args of [
+      ['status'],
+      ['pause', '--object', 'any'],
+      ['resume', '--all'],
+      ['scale', '2'],
+      ['log-level', 'info'],
+    ]) {
+      const { code, stderr } = await sandbox.skynet(args)
+      assert.match(stderr, /^The configuration is not right; a daemon .*\n.*local\.skynet\.conf: /, args.join(' '))
+      assert.equal(code, args[0] === 'status' ? 1 : 0, stderr)
+    }
+    rmSync(join(sandbox.configFolder, 'skynet.conf'))
+    const { code, stderr } = await sandbox.skynet(['stop'])
+    assert.equal(code, 0, stderr)
+    await daemon.waitForExit()
+    sandbox.daemons.splice(0)
+    const faults = faultsOf(daemon).filter(({ msg }) => !msg.startsWith('configuration is bad'))
+    assert.deepEqual(faults, [])
+  } finally {
+    rmSync(local)
+    configure(sandbox)
+  }
+})
+
+test('what scale, reload and log-level say to programs is as their schemas say', async () => {
+  await startLeader(sandbox)
+  const cases = [['scale', '3'], ['reload'], ['log-level', 'warn', '--for', '1m'], ['log-level', 'loud']]
+  const answers = []
+  for (const [verb = '', ...args] of cases) {
+    const { stdout } = await sandbox.skynet([verb, ...args, '--json'])
+    const answer = JSON.parse(stdout) as Record<string, unknown>
+    assertFitsSchema(verb, answer)
+    answers.push(answer)
+  }
+  const [scaled, reloaded, logged, refused] = answers
+  assert.deepEqual(scaled, { ok: true, slots: 3, running: 0 })
+  assert.deepEqual(reloaded, { ok: true })
+  assert.deepEqual(logged, { ok: true, level: 'warn', configured: 'info', for_ms: 60_000 })
+  assert.deepEqual([refused?.['ok'], refused?.['code']], [false, 'USAGE'])
 })
 
 test('without a daemon each of them fails with status 69, and says how to start it', async () => {

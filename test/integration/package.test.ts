@@ -57,6 +57,12 @@ describe('the package', { timeout: 240_000 }, () => {
     for (const verb of ['queued', 'status', 'pause', 'resume', 'config']) assert.match(help.stdout, new RegExp(verb))
   })
 
+  test('helps with a verb below another one as that one itself does', async () => {
+    const help = await skynet(['help', 'config', 'check'])
+    assert.deepEqual(help, await skynet(['config', 'check', '--help']))
+    assert.match(help.stdout, /^Usage: skynet config check /)
+  })
+
   test('every verb has a help that ends with an example', async () => {
     const verbs = await verbsOf([])
     for (const verb of ['queued', 'status', 'plan', 'doctor', 'setup']) assert.ok(verbs.includes(verb), verb)

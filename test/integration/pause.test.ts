@@ -108,6 +108,7 @@ describe('skynet pause and skynet resume', () => {
       const resume = await sandbox.skynet(['resume'])
       assert.deepEqual([resume.code, resume.stderr], [0, ''])
     }
+    assert.equal((await sandbox.skynet(['resume'])).stdout, 'The queue was not paused.\n')
     await sandbox.waitForStatus(nid, 1, PATIENCE_MS)
     await seen(0)
     assert.deepEqual(counts(), { paused: before.paused + 1, resumed: before.resumed + 1 })
@@ -168,6 +169,24 @@ describe('skynet pause and skynet resume', () => {
     configure(sandbox)
     await sandbox.waitForStatus(nid, 1, PATIENCE_MS)
     assert.deepEqual(counts(), { paused: before.paused + 1, resumed: before.resumed + 1 })
+    await stopDaemon(daemon)
+  })
+
+  test('say whose pause another one takes the place of', async () => {
+    daemon = await startLeader(sandbox)
+    await sandbox.skynet(['pause', '--reason', 'database maintenance'])
+    const { stdout, stderr } = await sandbox.skynet(['pause', '--reason', 'lunch', '--json'])
+    assert.match(stderr, /^This takes the place of the pause by \w+: database maintenance\.$/m)
+    const { ended } = JSON.parse(stdout) as { ended: { reason: string }[] }
+    assert.deepEqual(
+      ended.map(({ reason }) => reason),
+      ['database maintenance'],
+    )
+    assert.deepEqual(
+      (await readStatus(sandbox)).paused.map(({ reason }) => reason),
+      ['lunch'],
+    )
+    assert.equal((await sandbox.skynet(['resume'])).stdout, 'The queue is resumed.\n')
     await stopDaemon(daemon)
   })
 

@@ -158,6 +158,7 @@ test('what cannot be paused is refused, and nothing is paused', async () => {
   await startLeader(sandbox)
   const cases: [string[], number, RegExp][] = [
     [['--object', 'blug.example.com'], 1, /There is no site, platform or server named blug\.example\.com/],
+    [['--type', 'verfy'], 1, /There is no task of type verfy in Aegir.*\nDid you mean verify\?/],
     [['--until', 'tomorrow'], 2, /“tomorrow” is no time\.\nSay how long/],
     [['--until', '2020-01-01T00:00'], 2, /is in the past/],
   ]
@@ -168,4 +169,13 @@ test('what cannot be paused is refused, and nothing is paused', async () => {
   }
   const { paused, paused_tasks } = await readStatus(sandbox)
   assert.deepEqual([paused, paused_tasks], [[], []])
+})
+
+test('the type of a contributed module can be paused when there has been a task of it', async () => {
+  await startLeader(sandbox)
+  assert.equal((await sandbox.skynet(['pause', '--type', 'deploy_code'])).code, 1)
+  const { nid } = await sandbox.hostmaster.queueTask({ object: blog, type: 'deploy_code' })
+  await sandbox.waitForStatus(nid, 1, PATIENCE_MS)
+  await says('pause', '--type', 'deploy_code')
+  await says('resume', '--type', 'deploy_code')
 })

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
 import { test } from 'node:test'
 import { configCheck } from '../../src/cli/config-check.js'
 import { configShow } from '../../src/cli/config-show.js'
@@ -93,4 +94,20 @@ test('neither verb ever says anything of the password, nor how long it is', asyn
   }
   assert.equal(outputs.size, 2)
   for (const out of outputs) assert.doesNotMatch(out, /hunter2/)
+})
+
+test('config check tells of a log file for which there is no place, and makes none', async (t) => {
+  const {
+    file,
+    path: folder,
+    write,
+  } = configFolder(t, { 'skynet.conf': `${DATABASE}[log]\nfile = /no/such/folder/skynet.log\n` })
+  const { status, err } = await run(configCheck, { file })
+  assert.equal(status, 78)
+  assert.match(err, /skynet\.conf:6: \[log\] file cannot be opened: ENOENT.*\/no\/such\/folder/)
+  write('skynet.conf', `${DATABASE}[log]\nfile = ${folder}\n`)
+  assert.match((await run(configCheck, { file })).err, /\[log\] file is a folder/)
+  write('skynet.conf', `${DATABASE}[log]\nfile = ${folder}/skynet.log\n`)
+  assert.equal((await run(configCheck, { file })).status, 0)
+  assert.equal(existsSync(`${folder}/skynet.log`), false)
 })

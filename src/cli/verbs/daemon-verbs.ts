@@ -53,6 +53,7 @@ export function addDaemonVerbs(program: Command, context: VerbContext, done: (st
     .command('reload')
     .description('read the configuration again and open the log anew (as signal HUP); refuses a bad configuration')
     .addOption(configFileOption())
+    .option('--json', 'print JSON')
     .addHelpText('after', example('skynet reload', 'after the log file was moved; changes are noticed without it'))
     .action(async (options: Record<string, unknown>) => {
       const { reload } = await import('../reload.js')
@@ -64,6 +65,7 @@ export function addDaemonVerbs(program: Command, context: VerbContext, done: (st
     .description('set how much the daemon logs: trace, debug, info, warn, error or fatal')
     .addOption(configFileOption())
     .option('--for <duration>', 'back to the level of the configuration after so long')
+    .option('--json', 'print JSON')
     .addHelpText('after', example('skynet log-level debug --for 10m', 'see more for ten minutes'))
     .action(async (level: string, options: Record<string, unknown>) => {
       const { logLevel } = await import('../log-level.js')
@@ -74,6 +76,7 @@ export function addDaemonVerbs(program: Command, context: VerbContext, done: (st
     .command('scale <slots>')
     .description('run so many tasks at the same time, until the next restart')
     .addOption(configFileOption())
+    .option('--json', 'print JSON')
     .addHelpText('after', example('skynet scale 4', 'for good: [queue] concurrent_tasks in local.skynet.conf'))
     .action(async (slots: string, options: Record<string, unknown>) => {
       const { scale } = await import('../scale.js')
