@@ -74,7 +74,7 @@ async function refuseWhereWorked(
   const { nid, status } = task
   const processes = new ProcessTable()
   if (status === TASK_STATUS.queued) {
-    const pid = drushOf(nid, processes)
+    const pid = startingDrush(nid, processes)
     if (pid === undefined) return
     throw new SkynetError('FAILED', `Task ${nid} is just being started by process ${pid}; nothing was done.`, {
       remedy: 'Run the command again.',
@@ -120,7 +120,7 @@ async function refuseWhereWorked(
  * A drush that was told to run this very task: until it has made the task's new revision, the old one says queued. (One
  * of the inline form makes its task itself; that is not queued for longer than a moment.)
  */
-function drushOf(nid: number, processes: ProcessTable): number | undefined {
+function startingDrush(nid: number, processes: ProcessTable): number | undefined {
   const isDrush = (args: string[]) => args.some((arg, at) => arg === String(nid) && args[at - 1] === 'hosting-task')
   return processes.list().find(({ pid }) => isDrush(processes.args(pid)) && processes.isOurs(pid))?.pid
 }

@@ -3,16 +3,16 @@ import { loadConfig } from '../config/load.js'
 import type { Config } from '../config/schema.js'
 import { SkynetError } from '../config/skynet-error.js'
 import { askDaemon } from '../daemon/control-client.js'
-import { databaseAddress } from '../daemon/database-address.js'
 import { claimOrigin } from '../daemon/run-claim.js'
 import { findWork, type TaskWork } from '../daemon/task-work.js'
-import { DatabaseConnection, DatabaseError } from '../hostmaster/connection.js'
+import type { DatabaseConnection } from '../hostmaster/connection.js'
 import { claimName, markTaskFailed, readClaims } from '../hostmaster/run-queries.js'
 import { TASK_STATUS } from '../hostmaster/task.js'
 import { readTask, type TaskRow } from '../hostmaster/task-queries.js'
 import { printable } from '../observe/printable.js'
 import { ProcessTable } from '../runner/process-table.js'
 import { openRunStore } from './doctor/open-run-store.js'
+import { withOpenDatabase } from './open-database.js'
 import type { VerbContext } from './program.js'
 import { taskNumber } from './task-number.js'
 
@@ -52,9 +52,7 @@ async function failTask(
   environment: NodeJS.ProcessEnv,
 ): Promise<TaskRow> {
   const { config } = await loadConfig({ file, environment })
-  let connection: DatabaseConnection | undefined
-  try {
-    connection = await DatabaseConnection.open(await databaseAddress(config))
+  return withOpenDatabase(config, `Task ${nid} was not changed`, async (connection) => {
     const task = await readTask(connection, nid)
     if (!task) throw new SkynetError('FAILED', `There is no task ${nid}: no node of type task has this nid.`)
     if (task.status !== TASK_STATUS.processing) throw notProcessing(task)
@@ -65,17 +63,7 @@ async function failTask(
     throw new SkynetError('FAILED', `Task ${nid} has just been changed by somebody else; nothing was done.`, {
       remedy: 'Look at it in Aegir, or run the command again.',
     })
-  } catch (error) {
-    if (!(error instanceof DatabaseError)) throw error
-    const refused = error.fault.kind === 'refused'
-    throw new SkynetError(
-      refused ? 'DATABASE_REFUSED' : 'DATABASE_UNREACHABLE',
-      `Task ${nid} was not changed: ${error.message}.`,
-      { remedy: 'See what is wrong: skynet doctor', cause: error },
-    )
-  } finally {
-    await connection?.close()
-  }
+  })
 }
 
 /** @throws SkynetError unless it is certain, as far as this machine can see, that nobody is at work on the task. */

@@ -1,5 +1,6 @@
 import { userInfo } from 'node:os'
 import { closest } from 'fastest-levenshtein'
+import { ConfigError } from '../config/config-error.js'
 import { loadConfig } from '../config/load.js'
 import { SkynetError } from '../config/skynet-error.js'
 import type { PausesAnswer } from '../daemon/control-answers.js'
@@ -47,13 +48,15 @@ export function pause(options: PauseOptions, { environment }: VerbContext): Prom
       ...scope,
     })
     const what = isWholeQueue(scope) ? 'The queue is paused' : `All ${nameTasks(scope)} are paused`
-    const end = until === null ? '' : ` until ${new Date(until).toISOString().replace(/\.\d+Z$/, 'Z')}`
     const { queue, tasks, ended } = answer
     for (const pause of ended) {
-      if (pause.reason === printable(options.reason) && pause.by === userInfo().username) continue
-      process.stderr.write(`${printable(`This takes the place of the pause by ${byAndReason(pause)}.`)}\n`)
+      const { by, reason, until: before } = pause
+      if (reason === printable(options.reason) && by === userInfo().username && before === until) continue
+      process.stderr.write(
+        `${printable(`This takes the place of the pause by ${byAndReason(pause)}${endOf(before)}.`)}\n`,
+      )
     }
-    const words = printable(`${what}${end}; running tasks go on. To go on: ${resumeCommand(scope)}`)
+    const words = printable(`${what}${endOf(until)}; running tasks go on. To go on: ${resumeCommand(scope)}`)
     return { answer: { queue, tasks, ended }, words }
   })
 }
@@ -75,14 +78,16 @@ export function resume(options: ResumeOptions, { environment }: VerbContext): Pr
         known === '' ? {} : { remedy: `In force are those that end with\n${known}` },
       )
     }
-    const done = ended.length === 0 ? 'The queue was not paused.' : doneWords(scope)
+    const done = printable(doneWords(scope, ended))
     for (const pause of tasks) {
       const still = `Still paused: ${nameTasks(pause)}, by ${byAndReason(pause)}. To go on: ${resumeCommand(pause)}`
       process.stderr.write(`${printable(still)}\n`)
     }
     if (queue.length === 0) return { answer, words: done }
     const others = queue.map(({ by, reason }) => printable(`  ${by}: ${reason}`)).join('\n')
-    const gone = ended.length === 0 ? 'Skynet itself has not paused it, but the' : "Skynet's own pause is gone, but the"
+    const gone = ended.some(isWholeQueue)
+      ? "Skynet's own pause is gone, but the"
+      : 'Skynet itself has not paused it, but the'
     const own = isWholeQueue(scope) ? gone : `${done} The`
     process.stderr.write(`${own} queue is still paused by\n${others}\n`)
     // Who resumed some tasks has got what was asked for; who resumed the queue has not.
@@ -103,8 +108,16 @@ function resumeCommand(scope: PauseScope): string {
   return `skynet resume${type}${object}`
 }
 
-function doneWords(scope: PauseScope): string {
-  return isWholeQueue(scope) ? 'The queue is resumed.' : `All ${nameTasks(scope)} are resumed.`
+function endOf(until: number | null): string {
+  return until === null ? '' : ` until ${new Date(until).toISOString().replace(/\.\d+Z$/, 'Z')}`
+}
+
+function doneWords(scope: PauseScope, ended: readonly PauseScope[]): string {
+  if (!isWholeQueue(scope)) return `All ${nameTasks(scope)} are resumed.`
+  if (ended.some(isWholeQueue)) return 'The queue is resumed.'
+  return ended.length > 0
+    ? 'The pauses of some tasks are ended; the queue was not paused.'
+    : 'The queue was not paused.'
 }
 
 function byAndReason({ by, reason }: { by: string; reason: string }): string {
@@ -125,15 +138,16 @@ async function refuseUnknown(
   if (isTypeKnown && object === null) return
   try {
     const { config } = await loadConfig({ file, environment })
-    await withOpenDatabase(config, 'not known', async (connection) => {
+    await withOpenDatabase(config, 'Whether there are such tasks is not known', async (connection) => {
       if (object !== null && !(await contextExists(connection, object))) throw noSuchObject(object)
-      if (isTypeKnown || type in config.locks || (await taskTypeExists(connection, type))) return
+      if (isTypeKnown || Object.hasOwn(config.locks, type) || (await taskTypeExists(connection, type))) return
       throw noSuchType(type, Object.keys(config.locks))
     })
   } catch (error) {
     if (!(error instanceof SkynetError) || error.code === 'FAILED') throw error
-    // No reason to refuse: a pause is needed most when something is wrong.
-    process.stderr.write(`Whether there are such tasks was not looked up: ${error.message}\n`)
+    // No reason to refuse: a pause is needed most when something is wrong. What is wrong with the configuration was said.
+    const isSaid = error instanceof ConfigError
+    process.stderr.write(`${isSaid ? 'Whether there are such tasks is not known.' : error.message}\n`)
   }
 }
 

@@ -58,6 +58,7 @@ function addHelp(program: Command): void {
   program
     .command('help [verb...]')
     .description('print the help of a verb')
+    .helpGroup('Help:')
     .addHelpText('after', example('skynet help config check', 'what that verb does, and its options'))
     .action((words: string[]) => {
       let command = program

@@ -67,7 +67,7 @@ function revisionOf(record: RunRecord, rows: readonly TaskRevision[]): TaskRevis
 }
 
 function runOfRecord(record: RunRecord, row: TaskRevision | undefined, processes: ProcessTable): ShownRun {
-  const { run, planned_at, started_at, ended_at, outcome, state, exit, child } = record
+  const { run, planned_at, started_at, ended_at, outcome, state, exit } = record
   const since = started_at ?? planned_at
   const isAlive = state === 'running' || state === 'orphaned' || state === 'starting'
   return {
@@ -79,7 +79,7 @@ function runOfRecord(record: RunRecord, row: TaskRevision | undefined, processes
     outcome: outcome ?? state,
     exit_code: exit?.kind === 'code' ? exit.code : null,
     signal: exit?.kind === 'signal' ? exit.signal : null,
-    pid: isAlive ? shownProcess(processes, child) : null,
+    pid: isAlive ? shownProcess(processes, record) : null,
   }
 }
 

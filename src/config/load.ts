@@ -84,7 +84,7 @@ export async function loadConfig(options: LoadOptions): Promise<LoadedConfig> {
     .map(({ name, message }) => ({ name, message: `[${name.replace('.', '] ')} ${message}` }))
     .filter(({ name }) => !sources.flat().some(({ section, key }) => name === `${section}.${key}`))
     .map(({ message }) => ({ at: file, message }))
-  if (own.missing && absent.length > 0) throw missing(file, faults, uid)
+  if (own.missing && absent.length > 0) throw missing(file, faults, uid === 0 && options.file === undefined)
   if (legible) faults.push(...absent)
   if (faults.length > 0 || !parsed.success) throw invalid(file, faults)
   const files = [...(own.missing ? [] : [file]), ...(local.missing ? [] : [localFile])]
@@ -134,9 +134,9 @@ function withoutRepetition(faults: Fault[]): Fault[] {
   return faults.filter(({ message }, index) => faults.findIndex((other) => other.message === message) === index)
 }
 
-function missing(file: string, others: Fault[], uid: number): ConfigError {
+function missing(file: string, others: Fault[], isRootsOwn: boolean): ConfigError {
   const fault = { at: file, message: 'does not exist, and nothing else says which database to use' }
-  const asRoot = uid === 0 ? "You are root, whose home is not Aegir's: sudo -u aegir -H skynet …\n" : ''
+  const asRoot = isRootsOwn ? "Where Aegir is another user's than root's: sudo -u aegir -H skynet …\n" : ''
   return new ConfigError('CONFIG_MISSING', [fault, ...others], {
     remedy:
       asRoot +

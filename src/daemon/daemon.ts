@@ -246,8 +246,11 @@ export class Daemon {
     if (await this.#acquire(lock)) return true
     if (this.#isLeaving()) return false
     if (!this.#options.standby || (this.#options.once && !this.#isReady)) {
+      const flags = [!this.#options.standby && '--no-standby', this.#options.once && '--once']
+        .filter(Boolean)
+        .join(' and ')
       throw new SkynetError('ALREADY_RUNNING', 'Another daemon leads this hostmaster.', {
-        remedy: `See it with: skynet status   (without ${this.#options.standby ? '--once' : '--no-standby'} this one would wait to take over)`,
+        remedy: `See it with: skynet status   (without ${flags} this one would wait to take over)`,
       })
     }
     const { configuration, heartbeat, observation, standbys, selfCheck } = this.#services

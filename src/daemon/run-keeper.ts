@@ -86,8 +86,8 @@ export class RunKeeper {
   }
 
   /** The pid to name when somebody asks for the run's process; null: there is none. */
-  processOf({ child }: RunRecord): number | null {
-    return shownProcess(this.#options.processes, child)
+  processOf(record: RunRecord): number | null {
+    return shownProcess(this.#options.processes, record)
   }
 
   /** Makes the next start a quick one. */

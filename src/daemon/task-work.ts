@@ -4,7 +4,7 @@ import type { TaskRow } from '../hostmaster/task-queries.js'
 import { shellOf } from '../runner/adoption.js'
 import type { ProcessTable } from '../runner/process-table.js'
 import { taskOfRunName, type RunRecord } from '../runner/run-record.js'
-import { sessionState } from '../runner/run-session.js'
+import { sessionState, shownProcess } from '../runner/run-session.js'
 import { isReadable, type RunStore } from '../runner/run-store.js'
 import { worksOn } from './foreign-runs.js'
 import { parseClaim, type ClaimOrigin } from './run-claim.js'
@@ -90,9 +90,8 @@ export function livingProcess(record: RunRecord, store: RunStore, processes: Pro
   const state = sessionState(processes, child, store.notes.readExit(record.run) !== undefined)
   switch (state.kind) {
     case 'main alive':
-      return child.pid
     case 'orphans':
-      return state.processes[0]?.pid
+      return shownProcess(processes, { ...record, child }) ?? undefined
     case 'empty':
       return undefined
   }

@@ -93,8 +93,8 @@ export async function readStatus(connection: DatabaseConnection, vid: number): P
   return (await connection.rows<{ status: number | null }>(statement, [vid]))[0]?.status
 }
 
-/** Whether there has ever been a task of this type. Looks through all of them where there has not. */
+/** Whether there has ever been a task of just this type, letter by letter. Looks through all of them where there has not. */
 export async function taskTypeExists(connection: DatabaseConnection, type: string): Promise<boolean> {
-  const rows = await connection.rows('SELECT vid FROM hosting_task WHERE task_type = ? LIMIT 1', [type])
+  const rows = await connection.rows('SELECT vid FROM hosting_task WHERE BINARY task_type = ? LIMIT 1', [type])
   return rows.length > 0
 }

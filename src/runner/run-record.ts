@@ -24,7 +24,7 @@ const identity = v.object({
 const exit = v.variant('kind', [
   v.object({ kind: v.literal('code'), code: v.pipe(wholeNumber, v.minValue(0)) }),
   v.object({ kind: v.literal('signal'), signal: v.string() }),
-  /** The shell that notes the exit status died with its group, or the disk was full. */
+  /** The shell that notes the exit status was gone, with its group or before, or the disk was full. */
   v.object({ kind: v.literal('unknown') }),
 ])
 
@@ -70,7 +70,10 @@ export const runLifeSchema = v.object({
   state: v.picklist(['starting', 'running', 'orphaned', 'ended', 'settled']),
   /** The daemon that follows the run; another one may adopt it only when that process is gone. */
   owner: identity,
+  /** The run's shell, which leads its session. */
   child: v.nullable(identity),
+  /** Once it has been seen: should the shell be killed, it goes on. */
+  drush: v.optional(identity),
   /** Milliseconds since 1970, like every time here. */
   planned_at: number,
   started_at: v.nullable(number),

@@ -1,5 +1,6 @@
 import type { PidMark } from './pid-sequence.js'
 import type { Process, ProcessIdentity, ProcessTable } from './process-table.js'
+import type { RunLife } from './run-record.js'
 
 /** Programs whose life means that the task's work goes on: drush, and the provision commands that it runs. */
 const WORK = /drush|provision|hosting-/
@@ -16,13 +17,23 @@ export function drushOf(table: ProcessTable, shell: ProcessIdentity): ProcessIde
 }
 
 /** The pid to name when somebody asks for a run's process: drush's, and when that is gone its eldest backend's; null: none. */
-export function shownProcess(table: ProcessTable, child: ProcessIdentity | null): number | null {
+export function shownProcess(
+  table: ProcessTable,
+  { child, drush: known }: Pick<RunLife, 'child' | 'drush'>,
+): number | null {
   if (!child) return null
   try {
-    const drush = drushOf(table, child)
+    const drush = known && table.isAlive(known) ? known : drushOf(table, child)
     if (drush) return drush.pid
     const state = sessionState(table, child, false)
-    return state.kind === 'orphans' ? (state.processes[0]?.pid ?? null) : child.pid
+    switch (state.kind) {
+      case 'main alive':
+        return child.pid
+      case 'orphans':
+        return state.processes.reduce((eldest, other) => (other.started < eldest.started ? other : eldest)).pid
+      case 'empty':
+        return null
+    }
   } catch {
     // Without file descriptors to spare nobody can look; that is no reason to say nothing at all.
     return child.pid

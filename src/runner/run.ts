@@ -74,8 +74,7 @@ export class Run<R extends RunLife = RunRecord> {
   #isWritten = false
   #leavesNothing = false
   #isOutOfSight = false
-  /** Of a run that lasts: its main process, should its shell be killed. */
-  #drush: ProcessIdentity | undefined
+  #isWithoutShell = false
 
   /**
    * @param shell the child, where it is ours; an adopted one is watched from outside.
@@ -161,21 +160,30 @@ export class Run<R extends RunLife = RunRecord> {
   }
 
   /**
-   * Whether drush goes on without its shell, which alone was killed. How drush will end nobody is to be told then, least of all
-   * that it ended as its shell did.
+   * Whether drush goes on without its shell, which alone was killed. How drush will end nobody is told then, least of all that
+   * it ended as its shell did. (A drush that was killed with its shell may be there for a moment yet: the next look tells.)
    */
   #outlivesShell(): boolean {
     const { processes } = this.#surroundings
     const isNoted = this.#shell ? this.#report?.isNoted : this.#hasExited()
     if (isNoted) return false
+    const { drush } = this.record
     if (processes.isAlive(this.child)) {
-      // Before it is late: what ends within a second is not looked at while it runs.
-      if (!this.#report) this.#drush ??= drushOf(processes, this.child)
+      if (!drush && !this.#report) this.#noteDrush()
       return false
     }
-    if (!this.#drush || !processes.isAlive(this.#drush)) return false
-    this.#report = { exit: { kind: 'unknown' }, isNoted: false }
+    if (!drush || !processes.isAlive(drush)) return false
+    if (this.#isWithoutShell) this.#report = { exit: { kind: 'unknown' }, isNoted: false }
+    this.#isWithoutShell = true
     return true
+  }
+
+  /** Before it is needed: what ends within a second is not looked at while it runs. */
+  #noteDrush(): void {
+    const drush = drushOf(this.#surroundings.processes, this.child)
+    if (!drush) return
+    this.record = { ...this.record, drush }
+    this.#isWritten = false
   }
 
   /** Whether its session, when it ended, held nothing but the shell, if that. */

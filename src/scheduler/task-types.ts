@@ -86,6 +86,7 @@ export function isKnownType(type: string): boolean {
   return SITE_TASKS.has(type) || PLATFORM_TASKS.has(type) || SERVER_TASKS.has(type)
 }
 
+/** Those that the tables above know; contributed modules bring others. */
 export function knownTypes(): string[] {
   return [...new Set([...SITE_TASKS.keys(), ...PLATFORM_TASKS, ...SERVER_TASKS])]
 }

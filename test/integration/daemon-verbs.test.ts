@@ -135,6 +135,17 @@ test('with a configuration that cannot be read by now the daemon that runs is st
   }
 })
 
+test('a file that is not the own one, and is bad, leads to no daemon at all', async () => {
+  await startLeader(sandbox)
+  const other = sandbox.writeConfig({ queue: { concurrent_tasks: 2 } }, { file: 'other.conf' })
+  chmodSync(other, 0o644)
+  for (const file of [other, join(sandbox.configFolder, 'missing.conf')]) {
+    const { code, stdout } = await sandbox.skynet(['stop', '-c', file])
+    assert.deepEqual([code, stdout], [78, ''])
+  }
+  assert.equal((await sandbox.skynet(['status'])).code, 0)
+})
+
 test('what scale, reload and log-level say to programs is as their schemas say', async () => {
   await startLeader(sandbox)
   const cases = [['scale', '3'], ['reload'], ['log-level', 'warn', '--for', '1m'], ['log-level', 'loud']]

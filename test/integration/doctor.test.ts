@@ -100,6 +100,17 @@ const FAULTS: Fault[] = [
     options: () => (sandbox.folder.account.drop ? {} : { config_file: '/etc/passwd' }),
   },
   {
+    name: 'a configuration that its own user cannot read',
+    line: 'permissions',
+    status: 'fail',
+    what: /cannot be read: its mode is 0?000/,
+    todo: /^chmod 600 .*skynet\.conf$/,
+    plant: () => {
+      chmodSync(configFile(), 0)
+      return () => chmodSync(configFile(), 0o600)
+    },
+  },
+  {
     name: 'an unknown key',
     line: 'configuration',
     status: 'fail',

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, afterEach, before, test } from 'node:test'
 import { ProcessTable } from '../../src/runner/process-table.js'
 import { endDaemons } from '../sandbox/end-daemons.js'
-import { PATIENCE_MS, configure, linesOf, readStatus, startLeader } from '../sandbox/leader.js'
+import { PATIENCE_MS, configure, linesOf, readStatus, startLeader, stopDaemon } from '../sandbox/leader.js'
 import { RunRecords } from '../sandbox/run-records.js'
 import { Sandbox } from '../sandbox/sandbox.js'
 import { makeSites } from '../sandbox/sites.js'
@@ -105,11 +105,30 @@ test('kill -9 of the shell alone ends nothing: drush is named, goes on, and does
   process.kill(drush.sid, 'SIGKILL')
   await sandbox.waitFor(() => processes.read(drush.sid) === undefined, { what: 'the end of the shell' })
   assert.equal((await readStatus(sandbox)).running[0]?.state, 'running')
+  // The next daemon knows no less of it.
+  await stopDaemon(daemon)
+  const next = await startLeader(sandbox)
+  assert.match((await sandbox.skynet(['why', String(nid)])).stdout, isNamed)
+  const show = await sandbox.skynet(['show', String(nid), '--json'])
+  assert.equal((JSON.parse(show.stdout) as { runs: { pid: number }[] }).runs.at(-1)?.pid, drush.pid)
   sandbox.release('shell-killed')
   await sandbox.waitForStatus(nid, 1, PATIENCE_MS)
-  const ended = await daemon.waitForLog((entry) => entry.msg === 'task ended' && entry['nid'] === nid)
+  const ended = await next.waitForLog((entry) => entry.msg === 'task ended' && entry['nid'] === nid)
   assert.deepEqual([ended['outcome'], ended['signal'], ended['exit_code']], ['success', null, null])
-  assert.deepEqual(linesOf(daemon, 'drush is gone but its backend goes on; its object stays taken', nid), [])
+  for (const each of [daemon, next]) {
+    assert.deepEqual(linesOf(each, 'drush is gone but its backend goes on; its object stays taken', nid), [])
+  }
+})
+
+test('kill -9 of the whole session of a run that was looked at before names the signal', async () => {
+  await startLeader(sandbox)
+  const { nid } = await sandbox.hostmaster.queueTask({ object: site, type: 'verify', arguments: { sandbox_hang: '1' } })
+  const record = () => new RunRecords(sandbox).of(nid).find(({ state, drush }) => state === 'running' && drush)
+  const { child, drush } = await sandbox.waitFor(record, { what: 'the record of the run', timeoutMs: PATIENCE_MS })
+  assert.ok(child && drush && drush.pid !== child.pid)
+  process.kill(-child.pid, 'SIGKILL')
+  const { errors } = await failure(nid)
+  assert.match(errors[0] ?? '', /was ended by signal KILL/)
 })
 
 test('kill -9 of drush and of the shell that notes its end names the signal too, and the object stays taken all the same', async () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { execFileSync, spawnSync } from 'node:child_process'
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { Sandbox, type CommandResult } from '../sandbox/sandbox.js'
@@ -55,6 +55,15 @@ describe('the package', { timeout: 240_000 }, () => {
     const help = await skynet(['--help'])
     assert.equal(help.code, 0, help.stderr)
     for (const verb of ['queued', 'status', 'pause', 'resume', 'config']) assert.match(help.stdout, new RegExp(verb))
+  })
+
+  test('is run by its own first line', async () => {
+    const PATH = `${dirname(sandbox.install.node)}:/usr/bin:/bin`
+    const { stdout, stderr } = await sandbox.run(join(prefix, 'bin/skynet'), ['config', 'check', '-c', '/none'], {
+      PATH,
+    })
+    assert.equal(stdout, '')
+    assert.match(stderr, /^\/none: does not exist/)
   })
 
   test('helps with a verb below another one as that one itself does', async () => {

@@ -175,8 +175,10 @@ describe('skynet pause and skynet resume', () => {
   test('say whose pause another one takes the place of', async () => {
     daemon = await startLeader(sandbox)
     await sandbox.skynet(['pause', '--reason', 'database maintenance'])
-    const { stdout, stderr } = await sandbox.skynet(['pause', '--reason', 'lunch', '--json'])
+    const { stdout, stderr } = await sandbox.skynet(['pause', '--reason', 'lunch', '--until', '1h', '--json'])
     assert.match(stderr, /^This takes the place of the pause by \w+: database maintenance\.$/m)
+    const { stderr: once } = await sandbox.skynet(['pause', '--reason', 'lunch'])
+    assert.match(once, /^This takes the place of the pause by \w+: lunch until 2\S+Z\.$/m)
     const { ended } = JSON.parse(stdout) as { ended: { reason: string }[] }
     assert.deepEqual(
       ended.map(({ reason }) => reason),

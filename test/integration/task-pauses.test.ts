@@ -158,6 +158,8 @@ test('what cannot be paused is refused, and nothing is paused', async () => {
   await startLeader(sandbox)
   const cases: [string[], number, RegExp][] = [
     [['--object', 'blug.example.com'], 1, /There is no site, platform or server named blug\.example\.com/],
+    [['--object', BLOG.toUpperCase()], 1, /There is no site, platform or server named BLOG/],
+    [['--type', 'constructor'], 1, /There is no task of type constructor/],
     [['--type', 'verfy'], 1, /There is no task of type verfy in Aegir.*\nDid you mean verify\?/],
     [['--until', 'tomorrow'], 2, /“tomorrow” is no time\.\nSay how long/],
     [['--until', '2020-01-01T00:00'], 2, /is in the past/],
@@ -177,5 +179,6 @@ test('the type of a contributed module can be paused when there has been a task 
   const { nid } = await sandbox.hostmaster.queueTask({ object: blog, type: 'deploy_code' })
   await sandbox.waitForStatus(nid, 1, PATIENCE_MS)
   await says('pause', '--type', 'deploy_code')
-  await says('resume', '--type', 'deploy_code')
+  assert.equal((await sandbox.skynet(['pause', '--type', 'Deploy_code'])).code, 1, 'a plan compares letter by letter')
+  assert.equal(await says('resume', '--all'), 'The pauses of some tasks are ended; the queue was not paused.\n')
 })

@@ -13,6 +13,13 @@ test('Node knows the options that a daemon is started with.', () => {
   assert.deepEqual([status, stderr], [0, ''])
 })
 
+test('Node knows the flags by which a daemon keeps little compiled code, and says nothing of them.', () => {
+  const file = join(packageFolder(), 'dist/daemon/compiled-code.js')
+  const text = `require(${JSON.stringify(file)}).keepLittleCode()`
+  const { status, stdout, stderr } = spawnSync(process.execPath, ['-e', text], { encoding: 'utf8' })
+  assert.deepEqual([status, stdout, stderr], [0, '', ''])
+})
+
 test('The program itself and every shipped unit start Node with them.', () => {
   const [first] = readFileSync(join(packageFolder(), 'src/main.ts'), 'utf8').split('\n')
   assert.equal(first, `#!/usr/bin/env -S node ${options}`)

@@ -1,5 +1,5 @@
 import type { Argument, Command, Option } from 'commander'
-import { SITE_TASKS } from '../../scheduler/task-types.js'
+import { knownTypes } from '../../scheduler/task-types.js'
 
 /** What may stand in a place of the command line. */
 export type Place =
@@ -48,7 +48,6 @@ function wordsBelow(command: Command, verb: string): VerbWords[] {
   const others = below.flatMap((each) =>
     [each.name(), ...each.aliases()].flatMap((name) => wordsBelow(each, `${verb} ${name}`.trim())),
   )
-  // `help` takes the name of a verb, and commander adds it by itself.
   const names = own.verbs.map(({ name }) => name)
   return [own, ...others].map((each) =>
     each.verb === `${verb} help`.trim() ? { ...each, places: [{ kind: 'words', words: names }] } : each,
@@ -78,11 +77,8 @@ function placeOf(choices: readonly string[] | undefined, name: string): Place {
     case 'object':
       return { kind: 'candidates', of: name }
     case 'type':
-      return { kind: 'words', words: KNOWN_TYPES }
+      return { kind: 'words', words: knownTypes().sort() }
     default:
       return { kind: 'anything' }
   }
 }
-
-/** Task types that Skynet knows; modules add others. */
-const KNOWN_TYPES = [...SITE_TASKS.keys(), 'lock', 'unlock'].sort()

@@ -29,7 +29,11 @@ async function permissions(load: () => Promise<LoadedConfig>): Promise<Finding> 
     const { files } = await load()
     return pass(files.length > 0 ? `${files.join(', ')}: for this user alone` : 'no file; the environment says all')
   } catch (error) {
-    if (error instanceof ConfigError && error.code === 'CONFIG_UNSAFE') return fault(error)
+    if (!(error instanceof ConfigError)) throw error
+    // Of a file that we cannot look at we cannot say whether others can.
+    const isOutOfSight = error.faults.some(({ message }) => message.startsWith('cannot be read'))
+    if (error.code === 'CONFIG_UNSAFE' || isOutOfSight) return fault(error)
+    if (error.code === 'CONFIG_MISSING') return pass('there is no file that others could read')
     return pass('nobody else can read the configuration')
   }
 }

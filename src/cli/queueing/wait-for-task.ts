@@ -55,11 +55,16 @@ export async function waitForTask(
         connection = undefined
         lostAt ??= performance.now()
         line.show(`${name}: the database is away; waiting for it.`)
-        if (error.fault.kind === 'refused' || performance.now() - lostAt > PATIENCE) {
-          throw new SkynetError('DATABASE_UNREACHABLE', `How ${name} goes on is not known: ${error.message}.`, {
-            remedy: `The task is queued, and is not lost. Later: skynet why ${nid}`,
-            cause: error,
-          })
+        const isRefused = error.fault.kind === 'refused'
+        if (isRefused || performance.now() - lostAt > PATIENCE) {
+          throw new SkynetError(
+            isRefused ? 'DATABASE_REFUSED' : 'DATABASE_UNREACHABLE',
+            `How ${name} goes on is not known: ${error.message}.`,
+            {
+              remedy: `The task is queued, and is not lost. Later: skynet why ${nid}`,
+              cause: error,
+            },
+          )
         }
       }
       if (limitMs !== null && performance.now() - began > limitMs) {

@@ -115,7 +115,9 @@ class TailSession {
         })
         break
       } catch (error) {
-        const isOutage = error instanceof SkynetError && error.code === 'DATABASE_UNREACHABLE'
+        // Refused as well, and not for long: a password that a verify has just changed, a database that is being restored.
+        const isOutage =
+          error instanceof SkynetError && (error.code === 'DATABASE_UNREACHABLE' || error.code === 'DATABASE_REFUSED')
         if (!isOutage || !this.#follower || !this.#follows) throw error
         if (!outage.isOn) process.stderr.write(`${error.message} Waiting for it.\n`)
         outage.isOn = true

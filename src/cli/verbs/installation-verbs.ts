@@ -20,7 +20,7 @@ export function addInstallationVerbs(program: Command, context: VerbContext, don
       done(await doctor(options as never, context))
     })
 
-  const config = program.command('config').description('the configuration').exitOverride()
+  const config = program.command('config').description('the configuration').exitOverride().helpCommand(false)
   config
     .command('check')
     .description('check skynet.conf, its permissions and all its keys')

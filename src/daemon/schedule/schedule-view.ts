@@ -90,7 +90,7 @@ function commandView(name: string, expression: string, sources: ViewSources): Sc
     running: running
       ? {
           run: running.run,
-          pid: shownProcess(processes, running.child),
+          pid: shownProcess(processes, running),
           since: running.started_at ?? running.planned_at,
           state: running.state === 'orphaned' ? 'orphaned' : 'running',
         }
