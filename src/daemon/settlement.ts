@@ -79,7 +79,7 @@ export function describeExit(exit: RunExit | null): string {
       return `was ended by signal ${exit.signal} (exit status ${128 + (SIGNAL_NUMBERS[exit.signal] ?? 0)})`
     case 'unknown':
     case undefined:
-      return 'ended without the shell that notes how, which was gone before (signal and exit status unknown)'
+      return 'ended without a note of how (signal and exit status unknown: the shell that notes them was gone as well)'
   }
 }
 

@@ -100,7 +100,7 @@ async function settlesAsFailed(nid: number): Promise<DaemonProcess> {
   assert.equal(await sandbox.hostmaster.currentStatus(nid), 2)
   const errors = (await sandbox.hostmaster.log(nid)).filter(({ type }) => type === 'error')
   assert.equal(errors.length, 1)
-  assert.match(errors[0]?.message ?? '', /drush was ended .*\(run \d{8}T\d{9}Z-\d+-\d+\)/)
+  assert.match(errors[0]?.message ?? '', /drush ended without a note of how .*\(run \d{8}T\d{9}Z-\d+-\d+\)/)
   assert.equal((await ended(daemon, next.nid))['outcome'], 'success')
   assert.deepEqual(journalOf(nid), ['start'])
   // The claims of settled runs are removed together, when the daemon has nothing else to do.
