@@ -90,8 +90,11 @@ export function livingProcess(record: RunRecord, store: RunStore, processes: Pro
   const state = sessionState(processes, child, store.notes.readExit(record.run) !== undefined)
   switch (state.kind) {
     case 'main alive':
+      // Should it end between the two looks, it was alive all the same: whoever asks must not take the run for dead.
+      return shownProcess(processes, { ...record, child }) ?? child.pid
     case 'orphans':
-      return shownProcess(processes, { ...record, child }) ?? undefined
+      // Not drush of its shell: that may be at work on another run by now.
+      return state.processes[0]?.pid
     case 'empty':
       return undefined
   }
